@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT
+# lodge: `make help` lists the targets. SANITIZE=1 builds with ASan and UBSan into build-sanitize/; CC=clang-14 works too.
+
+SANITIZE ?= 0
+ifeq ($(SANITIZE),1)
+BUILD ?= build-sanitize
+else
+BUILD ?= build
+endif
+CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
+PREFIX ?= /usr/local
+GENERATED := $(BUILD)/generated
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+# ---- sources, by the layers of ARCHITECTURE.md ------------------------------------------------------
+find_c = $(sort $(shell find $(1) -name '*.c' 2>/dev/null))
+FREESTANDING_DIRS := src/base src/x86 src/core src/engines src/devices src/boot src/boards
+FREESTANDING_SOURCES := $(call find_c,$(FREESTANDING_DIRS)) $(sort $(wildcard src/control/*.c))
+# libc has these already
+HOSTED_LEAVES_OUT := src/base/memory.c
+HOST_LINUX_SOURCES := $(call find_c,src/hosts/linux)
+HOST_FAKE_SOURCES := $(call find_c,src/hosts/fake)
+CONTROL_LINUX_SOURCES := $(call find_c,src/control/linux)
+
+# ---- flags ------------------------------------------------------------------------------------------
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
+	-Wpointer-arith -Wundef -Wvla -Wno-unused-parameter -Werror=implicit-function-declaration $(WERROR)
+COMMON_FLAGS := -std=gnu17 -g -O2 -Isrc -I$(GENERATED) $(WARNINGS) -fno-strict-aliasing -fno-common \
+	-fwrapv -MMD -MP
+FREESTANDING_FLAGS := -ffreestanding -mgeneral-regs-only -fno-omit-frame-pointer
+FPU_FLAGS := -ffreestanding
+ifeq ($(SANITIZE),1)
+COMMON_FLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+LINK_FLAGS := -fsanitize=address,undefined
+RUNNER_LINK_FLAGS := $(LINK_FLAGS)
+else
+LINK_FLAGS :=
+RUNNER_LINK_FLAGS := -static -no-pie
+COMMON_FLAGS += -fno-pie
+endif
+LINK_FLAGS += -pthread
+NO_PIE := -no-pie
+
+objects = $(patsubst %.c,$(BUILD)/objects/%.o,$(1))
+FREESTANDING_OBJECTS := $(call objects,$(filter-out $(HOSTED_LEAVES_OUT),$(FREESTANDING_SOURCES)))
+HOST_LINUX_OBJECTS := $(call objects,$(HOST_LINUX_SOURCES))
+HOST_FAKE_OBJECTS := $(call objects,$(HOST_FAKE_SOURCES))
+CONTROL_LINUX_OBJECTS := $(call objects,$(CONTROL_LINUX_SOURCES))
+FRONT_LIBS := -lz -llzma -lzstd -llz4
+
+# ---- generated --------------------------------------------------------------------------------------
+OPCODE_TABLES := $(sort $(wildcard src/x86/decode/*.table))
+OPCODES_GENERATED := $(GENERATED)/x86/decode/opcodes.inc
+$(OPCODES_GENERATED): tools/generate-opcodes $(OPCODE_TABLES)
+	@mkdir -p $(@D)
+	tools/generate-opcodes --output $(@D) $(OPCODE_TABLES)
+
+# ---- rules ------------------------------------------------------------------------------------------
+layer_flags = $(if $(filter src/x86/fpu%,$(1)),$(FPU_FLAGS),$(if \
+	$(filter src/hosts/% src/control/linux/% src/programs/% tests/%,$(1)),-D_GNU_SOURCE,$(FREESTANDING_FLAGS)))
+
+$(BUILD)/objects/%.o: %.c $(OPCODES_GENERATED)
+	@mkdir -p $(@D)
+	$(CC) $(COMMON_FLAGS) $(call layer_flags,$<) -c $< -o $@
+
+.PHONY: all
+all: $(BUILD)/lodge $(BUILD)/lodge-vm
+	@echo "built $(BUILD)/lodge and $(BUILD)/lodge-vm; next: make run, or $(BUILD)/lodge help"
+
+$(BUILD)/lodge: $(call objects,src/programs/lodge.c) $(CONTROL_LINUX_OBJECTS) $(FREESTANDING_OBJECTS) $(HOST_LINUX_OBJECTS)
+	$(CC) $(LINK_FLAGS) $(NO_PIE) -Wl,--gc-sections -o $@ $^ $(FRONT_LIBS)
+
+$(BUILD)/lodge-vm: $(call objects,src/programs/lodge_vm.c) $(FREESTANDING_OBJECTS) $(HOST_LINUX_OBJECTS)
+	$(CC) $(LINK_FLAGS) $(RUNNER_LINK_FLAGS) -o $@ $^
+
+# Everything freestanding with the deterministic host: what unit tests, differential tests and fuzzers link.
+$(BUILD)/liblodge-test.a: $(FREESTANDING_OBJECTS) $(HOST_FAKE_OBJECTS)
+	@rm -f $@
+	ar rcs $@ $^
+
+include $(sort $(wildcard mk/*.mk))
+
+.PHONY: clean
+clean:
+	rm -rf $(BUILD)
+
+.PHONY: help
+help:
+	@grep -hE '^## ' Makefile $(sort $(wildcard mk/*.mk)) | sed 's/^## //'
+
+## make                 builds build/lodge and build/lodge-vm
+## make clean           removes the build directory
+-include $(shell find $(BUILD)/objects -name '*.d' 2>/dev/null)

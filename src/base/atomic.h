@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory that others change while we look: guest RAM and words shared between threads. Each ram_ function is exactly
+ * one host instruction of its size, so it is as atomic as the same access by a real processor, whatever the alignment.
+ * lodge runs on x86-64 hosts only.
+ */
+#ifndef BASE_ATOMIC_H
+#define BASE_ATOMIC_H
+
+#include "base/types.h"
+
+#define DEFINE_RAM_ACCESS(bits, suffix, constraint)                                                \
+	struct ram_##bits {                                                                        \
+		u##bits value;                                                                     \
+	} __attribute__((packed, may_alias));                                                      \
+	static always_inline u##bits ram_load_##bits(const void *at)                               \
+	{                                                                                          \
+		u##bits value;                                                                     \
+		__asm__ volatile("mov" suffix " %1, %0"                                            \
+				 : "=" constraint(value)                                           \
+				 : "m"(*(const struct ram_##bits *)at));                           \
+		return value;                                                                      \
+	}                                                                                          \
+	static always_inline void ram_store_##bits(void *at, u##bits value)                        \
+	{                                                                                          \
+		__asm__ volatile("mov" suffix " %1, %0"                                            \
+				 : "=m"(*(struct ram_##bits *)at)                                  \
+				 : constraint(value));                                             \
+	}
+
+DEFINE_RAM_ACCESS(8, "b", "q")
+DEFINE_RAM_ACCESS(16, "w", "r")
+DEFINE_RAM_ACCESS(32, "l", "r")
+DEFINE_RAM_ACCESS(64, "q", "r")
+
+/* Words between threads. */
+static always_inline u32 atomic_load_32(const u32 *at)
+{
+	return __atomic_load_n(at, __ATOMIC_ACQUIRE);
+}
+
+static always_inline void atomic_or_32(u32 *at, u32 bits)
+{
+	__atomic_fetch_or(at, bits, __ATOMIC_SEQ_CST);
+}
+
+static always_inline void atomic_and_32(u32 *at, u32 bits)
+{
+	__atomic_fetch_and(at, bits, __ATOMIC_SEQ_CST);
+}
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * CPU models: named tables of what CPUID says and which encodings exist, the same on every host.
+ */
+#ifndef X86_MODEL_H
+#define X86_MODEL_H
+
+#include "x86/cpu.h"
+
+/* What the CPUID column of opcodes.table names; a bit each in model->features. The generator makes the list. */
+#include "x86/features.h"
+
+struct cpuid_leaf {
+	u32 leaf, subleaf; /* subleaf ~0: any */
+	u32 eax, ebx, ecx, edx;
+};
+
+struct cpu_model {
+	const char *name; /* "x86-64-v2" */
+	u64 features;	  /* BIT(enum cpu_feature) */
+	u8 physical_bits; /* MAXPHYADDR */
+	const struct cpuid_leaf *leaves;
+	unsigned leaf_count;
+};
+
+/* NULL when there is none of that name. */
+const struct cpu_model *cpu_model_find(const char *name);
+bool cpu_model_has(const struct cpu_model *model, enum cpu_feature feature);
+
+/* CPUID with everything dynamic filled in (OSXSAVE, APIC id, topology, XCR0 sizes, hypervisor leaves). */
+void cpuid_read(struct cpu *cpu, u32 leaf, u32 subleaf, u32 result[4]);
+
+/* RDMSR, WRMSR of any register: false where there is none or the value is bad (#GP). No privilege check. */
+bool msr_read(struct cpu *cpu, u32 index, u64 *value);
+bool msr_write(struct cpu *cpu, u32 index, u64 value);
+
+#endif
