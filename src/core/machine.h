@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/* A machine: vCPUs, memory, buses, clock, events, devices. Boards fill it (boards/pc.c). */
+#ifndef CORE_MACHINE_H
+#define CORE_MACHINE_H
+
+#include "core/bus.h"
+#include "core/clock.h"
+#include "core/device.h"
+#include "core/engine.h"
+#include "core/event.h"
+#include "core/host.h"
+#include "core/memory.h"
+#include "core/state.h"
+#include "core/vcpu.h"
+
+#define MACHINE_VCPUS_MAX 32
+
+/* Why a machine ended, or wants to begin anew. */
+enum machine_exit {
+	MACHINE_RUNS,
+	MACHINE_POWER_OFF,
+	MACHINE_RESET,	   /* and the owner asked not to reboot */
+	MACHINE_SHUTDOWN,  /* triple fault, and the owner asked not to reboot */
+	MACHINE_EXIT_PORT, /* exit_value was written to the tests' port */
+	MACHINE_STOPPED,   /* by the host's order */
+	MACHINE_FAULT,	   /* a fault of our own */
+};
+
+struct machine {
+	struct host_lock lock; /* devices, events, state objects */
+	const struct engine_ops *engine;
+	void *engine_data; /* the engine's part */
+	struct memory memory;
+	struct bus buses[BUS_SPACES];
+	struct clock clock;
+	struct event_queue events;
+	struct list devices;
+	struct list state_objects;
+	struct vcpu *vcpus[MACHINE_VCPUS_MAX];
+	unsigned vcpu_count;
+
+	bool no_reboot;
+	u32 exit; /* enum machine_exit; atomic, set once */
+	u8 exit_value;
+	u32 reset_requested; /* atomic: a reset is to be done by the vCPU thread before its next run */
+	u64 slowdown; /* tests: the engine is made this many times slower; 0, 1: not */
+	/* The board's: puts everything into its power-on state and loads the boot images anew. */
+	void (*reset)(struct machine *machine);
+	void *board;
+};
+
+struct machine_parameters {
+	const struct engine_ops *engine;
+	u8 *ram; /* host mapping, zeroed */
+	u64 ram_bytes;
+	enum clock_kind clock;
+	u64 tsc_hz;
+	u64 wall_start_ns;
+	bool no_reboot;
+	const struct cpu_model *model;
+	unsigned vcpu_count;
+};
+
+/* machine is zeroed memory of the caller's. After a failure nothing is left behind. */
+enum status machine_init(struct machine *machine, const struct machine_parameters *parameters) must_use;
+void machine_fini(struct machine *machine);
+
+/* The devices' and the processors' power-on state. (Guest RAM is kept: boards reload images.) */
+void machine_reset_devices(struct machine *machine);
+
+/* From devices, any thread: the guest asks to be reset, or powered off; or the host stops it. The first one counts. */
+void machine_request_reset(struct machine *machine);
+void machine_end(struct machine *machine, enum machine_exit why, u8 value);
+static inline bool machine_has_ended(const struct machine *machine)
+{
+	return __atomic_load_n(&machine->exit, __ATOMIC_ACQUIRE) != MACHINE_RUNS;
+}
+
+#endif

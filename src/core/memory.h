@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Guest RAM: one block of host memory (on Linux a memfd), seen by the guest in one piece below the PCI hole and the rest from
+ * 4 GiB on. One checked way in for everything but the engines' TLBs. All of it is shared with running vCPUs: what the guest wrote is copied
+ * once, then checked, then used.
+ */
+#ifndef CORE_MEMORY_H
+#define CORE_MEMORY_H
+
+#include "base/status.h"
+#include "base/types.h"
+
+#define MEMORY_HOLE_START ((u64)0xc0000000) /* 3 GiB: RAM below ends here at most */
+#define MEMORY_HIGH_START ((u64)1 << 32)
+#define MEMORY_MINIMUM (1 * MIB)
+#define MEMORY_MAXIMUM ((u64)1 << 40)
+
+enum page_flags {
+	PAGE_HAS_CODE = 1 << 0, /* an engine holds something made from its bytes: writes are announced */
+};
+
+struct machine;
+
+struct memory {
+	u8 *host;   /* low RAM at 0, high RAM behind it */
+	u64 bytes;  /* all of it; a multiple of 4 KiB */
+	u64 low_bytes;
+	u8 *page_flags; /* one a page, in host order; atomic */
+};
+
+/* Takes RAM that the host has mapped (zeroed, page aligned); page_flags comes from host_memory_get. */
+enum status memory_init(struct memory *memory, u8 *host, u64 bytes);
+void memory_fini(struct memory *memory);
+
+/* Offset in host RAM of [gpa, gpa + bytes), all RAM and in one piece; false otherwise. bytes may be 0. */
+bool memory_offset(const struct memory *memory, u64 gpa, u64 bytes, u64 *offset) must_use;
+/* Host address, or NULL. For loaders before the start, and engines' TLB fills. */
+u8 *memory_host(const struct memory *memory, u64 gpa, u64 bytes) must_use;
+/* The gpa of an offset in host RAM. */
+u64 memory_gpa(const struct memory *memory, u64 offset);
+
+/*
+ * Copies for devices and loaders; false, and nothing copied, where not all of it is RAM. Writes tell the engine where pages hold code.
+ */
+bool memory_read(struct machine *machine, u64 gpa, void *to, u64 bytes) must_use;
+bool memory_write(struct machine *machine, u64 gpa, const void *from, u64 bytes) must_use;
+
+#endif
