@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of one machine on Linux, after its description is read and its descriptors are mapped (programs/lodge_vm.c), until it
+ * ends.
+ */
+#ifndef HOSTS_LINUX_RUNNER_H
+#define HOSTS_LINUX_RUNNER_H
+
+#include "boot/boot.h"
+#include "control/config.h"
+
+/* The exit statuses of lodge, which the front passes on (INTERFACE.md); a write of v to the exit port is 64 + (v & 63). */
+enum lodge_exit_status {
+	LODGE_EXIT_OK = 0,	/* powered off; or reset under no_reboot */
+	LODGE_EXIT_FAILURE = 1, /* could not do what was asked; or stopped by order */
+	LODGE_EXIT_USAGE = 2,
+	LODGE_EXIT_SHUTDOWN = 3, /* triple fault under no_reboot */
+	LODGE_EXIT_FAULT = 4,	 /* a fault of our own */
+	LODGE_EXIT_PORT = 64,
+};
+
+struct runner_parameters {
+	struct machine_config config; /* checked: engine is a real one's name, not "auto" */
+	u8 *ram;		      /* config.memory bytes, shared, zeroed */
+	struct boot_images
+		images; /* read-only, sealed memfds: shared memory, never changes; stay for resets */
+};
+
+/*
+ * Makes the machine, loads it, then writes "lodge: " and config.notice, if any, to stderr as a line, locks itself in
+ * (unless config.no_sandbox) and runs it to its end. What goes wrong before is one line on stderr beginning "lodge: ". Returns an exit status.
+ *
+ * Descriptors: 0 and 1 are the console (config.console "stdio"; perhaps a terminal, which the front has made raw, and whose file
+ * flags the front restores); 2 is for messages; config.gdb_fd is a listening socket or -1.
+ *
+ * Signals from the front: SIGUSR1 presses the power button; SIGTERM stops the machine (status 1). SIGINT, SIGHUP, SIGQUIT,
+ * SIGTSTP, SIGTTIN, SIGTTOU and SIGPIPE come in ignored and stay so: the front has had them already. The front's death kills the runner.
+ */
+int runner_run(const struct runner_parameters *parameters);
+
+#endif
