@@ -26,11 +26,14 @@ struct engine_ops {
 	enum status (*vcpu_attach)(struct vcpu *vcpu);
 	void (*vcpu_detach)(struct vcpu *vcpu);
 	/*
-	 * RAM that holds code (PAGE_HAS_CODE) is written by a device, a loader or another vCPU. From any thread.
+	 * RAM in pages that hold code (PAGE_HAS_CODE) is written: by a vCPU on its own thread, or by a device or loader
+	 * (by is NULL) on any thread.
 	 */
-	void (*memory_changed)(struct machine *machine, u64 gpa, u64 bytes);
+	void (*memory_changed)(struct machine *machine, u64 gpa, u64 bytes, struct vcpu *by);
 	/* Runs at most `insns` instructions. On the vCPU's own thread. */
 	enum run_exit (*run)(struct vcpu *vcpu, u64 insns);
+	/* Instructions retired since attach, exact even in the middle of one. On the vCPU's own thread. */
+	u64 (*insns_retired)(struct vcpu *vcpu);
 	/* vcpu->cpu.pending has changed: make it look soon. From any thread. */
 	void (*kick)(struct vcpu *vcpu);
 	/* vcpu->cpu is complete after pull, and taken over by push. */

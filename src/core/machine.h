@@ -9,6 +9,7 @@
 #include "core/engine.h"
 #include "core/event.h"
 #include "core/host.h"
+#include "core/irq.h"
 #include "core/memory.h"
 #include "core/state.h"
 #include "core/vcpu.h"
@@ -36,6 +37,7 @@ struct machine {
 	struct event_queue events;
 	struct list devices;
 	struct list state_objects;
+	struct state_object clock_object;
 	struct vcpu *vcpus[MACHINE_VCPUS_MAX];
 	unsigned vcpu_count;
 
@@ -47,6 +49,9 @@ struct machine {
 	/* The board's: puts everything into its power-on state and loads the boot images anew. */
 	void (*reset)(struct machine *machine);
 	void *board;
+	struct irq fpu_error; /* FERR#, IRQ 13 */
+	/* CPUID leaves 0x40000000.. : false where there is none. NULL: no such leaves. */
+	bool (*hypervisor_leaf)(struct machine *machine, u32 leaf, u32 result[4]);
 };
 
 struct machine_parameters {

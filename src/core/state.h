@@ -48,6 +48,9 @@ struct state_table {
 #define STATE_ARRAY(type, member)                                                                  \
 	{#member, STATE_UNSIGNED, offsetof(type, member), STATE_FIELD_SIZE(type, member[0]),       \
 		STATE_FIELD_SIZE(type, member) / STATE_FIELD_SIZE(type, member[0])}
+/* A struct made of u64 only, as an array of them. */
+#define STATE_WORDS(type, member)                                                                  \
+	{#member, STATE_UNSIGNED, offsetof(type, member), 8, STATE_FIELD_SIZE(type, member) / 8}
 #define STATE_BLOB(type, member)                                                                   \
 	{#member, STATE_BYTES, offsetof(type, member), STATE_FIELD_SIZE(type, member), 1}
 #define STATE_TIMER(type, member) {#member, STATE_EVENT, offsetof(type, member), 8, 1}

@@ -147,6 +147,7 @@ enum cpu_pending {
 	PENDING_SIPI = 1 << 3, /* vector in cpu->sipi_vector */
 	PENDING_SMI = 1 << 4,
 	PENDING_STOP = 1 << 5, /* the host wants run() to return */
+	PENDING_ENGINE = 1 << 7, /* the engine has something to see to (code written by others) */
 	PENDING_TRAP = 1 << 6, /* the last instruction left a debug trap in cpu->pending_dr6, or a shadow to end;
 				  set and cleared by the vCPU itself */
 };
@@ -233,6 +234,12 @@ void cpu_start_up(struct cpu *cpu, u8 vector);
  * (code_size, stack_size, tlb_mode, debug_active), and ends the block.
  */
 void cpu_mode_changed(struct cpu *cpu);
+
+/*
+ * May these registers be (from a saved state, which is hostile)? Reserved bits of control registers, EFER against CR0 and
+ * CR4, RFLAGS, MXCSR, segment attributes of the mode. Whatever passes cannot make the processor library misbehave.
+ */
+bool cpu_state_is_valid(const struct cpu *cpu);
 
 static always_inline bool cpu_is_long_mode(const struct cpu *cpu)
 {

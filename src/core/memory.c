@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* Guest RAM. */
+#include "base/bits.h"
+#include "base/memory.h"
+#include "core/machine.h"
+#include "core/memory.h"
+#include "x86/tlb.h"
+
+enum status memory_init(struct memory *memory, u8 *host, u64 bytes)
+{
+	if (bytes < MEMORY_MINIMUM || bytes > MEMORY_MAXIMUM || (bytes & ~PAGE_MASK))
+		return STATUS_INVALID;
+	u8 *flags = host_memory_get(bytes >> PAGE_SHIFT);
+	if (!flags)
+		return STATUS_NO_MEMORY;
+	*memory = (struct memory){.host = host,
+		.bytes = bytes,
+		.low_bytes = MIN(bytes, MEMORY_HOLE_START),
+		.page_flags = flags};
+	return STATUS_OK;
+}
+
+void memory_fini(struct memory *memory)
+{
+	host_memory_put(memory->page_flags, memory->bytes >> PAGE_SHIFT);
+	memory->page_flags = NULL;
+}
+
+bool memory_offset(const struct memory *memory, u64 gpa, u64 bytes, u64 *offset)
+{
+	u64 end, start;
+	if (gpa < memory->low_bytes) {
+		start = gpa;
+		end = memory->low_bytes;
+	} else if (gpa >= MEMORY_HIGH_START &&
+		   gpa - MEMORY_HIGH_START < memory->bytes - memory->low_bytes) {
+		start = gpa - MEMORY_HIGH_START + memory->low_bytes;
+		end = memory->bytes;
+	} else {
+		return false;
+	}
+	if (bytes > end - start)
+		return false;
+	*offset = start;
+	return true;
+}
+
+u8 *memory_host(const struct memory *memory, u64 gpa, u64 bytes)
+{
+	u64 offset;
+	return memory_offset(memory, gpa, bytes, &offset) ? memory->host + offset : NULL;
+}
+
+u64 memory_gpa(const struct memory *memory, u64 offset)
+{
+	return offset < memory->low_bytes ? offset : offset - memory->low_bytes + MEMORY_HIGH_START;
+}
+
+bool memory_read(struct machine *machine, u64 gpa, void *to, u64 bytes)
+{
+	u64 offset;
+	if (!memory_offset(&machine->memory, gpa, bytes, &offset))
+		return false;
+	memcpy(to, machine->memory.host + offset, bytes);
+	return true;
+}
+
+bool memory_write(struct machine *machine, u64 gpa, const void *from, u64 bytes)
+{
+	struct memory *memory = &machine->memory;
+	u64 offset;
+	if (!memory_offset(memory, gpa, bytes, &offset))
+		return false;
+	memcpy(memory->host + offset, from, bytes);
+	if (!bytes)
+		return true;
+	for (u64 page = offset >> PAGE_SHIFT; page <= (offset + bytes - 1) >> PAGE_SHIFT; page++) {
+		if (__atomic_load_n(&memory->page_flags[page], __ATOMIC_ACQUIRE) & PAGE_HAS_CODE)
+			machine->engine->memory_changed(
+				machine, memory_gpa(memory, page << PAGE_SHIFT), PAGE_SIZE, NULL);
+	}
+	return true;
+}
