@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+/* Finding, making and dropping blocks. */
+#include "engines/interpreter/block.h"
+#include "base/memory.h"
+#include "core/host.h"
+#include "x86/decode/decode.h"
+#include "x86/model.h"
+#include "x86/paging.h"
+#include "x86/raise.h"
+
+static struct code_page **page_bucket(struct block_cache *cache, u64 physical)
+{
+	return &cache->pages[(physical >> PAGE_SHIFT) & (PAGE_HASH - 1)];
+}
+
+static struct code_page *page_find(struct block_cache *cache, u64 physical)
+{
+	struct code_page *page = *page_bucket(cache, physical);
+	while (page && page->physical != physical)
+		page = page->next;
+	return page;
+}
+
+enum status block_cache_init(struct block_cache *cache, struct cpu *cpu, u64 arena_bytes,
+	void (*watch)(struct cpu *cpu, u64 physical, bool on))
+{
+	cache->arena = host_memory_get(arena_bytes);
+	if (!cache->arena)
+		return STATUS_NO_MEMORY;
+	cache->cpu = cpu;
+	cache->arena_bytes = arena_bytes;
+	cache->watch = watch;
+	block_cache_empty(cache);
+	cache->emptied = 0;
+	return STATUS_OK;
+}
+
+void block_cache_fini(struct block_cache *cache)
+{
+	host_memory_put(cache->arena, cache->arena_bytes);
+}
+
+void block_cache_empty(struct block_cache *cache)
+{
+	for (unsigned i = 0; i < PAGE_HASH; i++) {
+		for (struct code_page *page = cache->pages[i]; page; page = page->next)
+			cache->watch(cache->cpu, page->physical, false);
+		cache->pages[i] = NULL;
+	}
+	/* The arena's first bytes are a block that is never valid: what unused jump entries point to. */
+	cache->single.block.count = 0;
+	for (unsigned i = 0; i < JUMP_CACHE; i++)
+		cache->jumps[i] = (struct jump_entry){.linear = ~(u64)0, .block = &cache->single.block};
+	cache->used_bytes = 0;
+	cache->emptied++;
+}
+
+static void *arena_take(struct block_cache *cache, u64 bytes)
+{
+	void *start = cache->arena + cache->used_bytes;
+	if (bytes > cache->arena_bytes - cache->used_bytes)
+		return NULL;
+	cache->used_bytes += (bytes + 15) & ~(u64)15;
+	return start;
+}
+
+/* The granules of a page that [offset, offset + bytes) touches. */
+static u64 granule_mask(u64 offset, u64 bytes)
+{
+	u64 first = offset / PAGE_GRANULES, last = (offset + bytes - 1) / PAGE_GRANULES;
+	return bits_mask(last - first + 1) << first;
+}
+
+/* Drops the page's blocks in `written` granules, and recomputes where there are still some. */
+static bool drop_blocks(struct code_page *page, u64 written)
+{
+	u64 remaining = 0;
+	bool dropped = false;
+	for (unsigned i = 0; i < PAGE_GRANULES; i++) {
+		for (struct block **link = &page->chains[i]; *link;) {
+			struct block *block = *link;
+			u64 mask = granule_mask(block->offset, block->bytes);
+			if (mask & written) {
+				block->count = 0;
+				*link = block->next;
+				dropped = true;
+			} else {
+				remaining |= mask;
+				link = &block->next;
+			}
+		}
+	}
+	page->granules = remaining;
+	return dropped;
+}
+
+bool block_cache_written(struct block_cache *cache, u64 physical, u64 bytes)
+{
+	bool dropped = false;
+	while (bytes) {
+		u64 offset = physical & ~PAGE_MASK;
+		u64 here = MIN(bytes, PAGE_SIZE - offset);
+		struct code_page *page = page_find(cache, physical & PAGE_MASK);
+		u64 mask = granule_mask(offset, here);
+		if (page && (page->granules & mask)) {
+			dropped |= drop_blocks(page, mask);
+			if (!page->granules)
+				cache->watch(cache->cpu, page->physical, false);
+		}
+		physical += here;
+		bytes -= here;
+	}
+	return dropped;
+}
+
+static struct block *chain_find(struct code_page *page, u64 offset, unsigned code_size)
+{
+	struct block *block = page->chains[offset / PAGE_GRANULES];
+	while (block && (block->offset != offset || block->code_size != code_size))
+		block = block->next;
+	return block;
+}
+
+static struct code_page *page_get(struct block_cache *cache, u64 physical)
+{
+	struct code_page *page = page_find(cache, physical);
+	if (!page) {
+		page = arena_take(cache, sizeof(*page));
+		if (!page)
+			return NULL;
+		memset(page, 0, sizeof(*page));
+		page->physical = physical;
+		struct code_page **bucket = page_bucket(cache, physical);
+		page->next = *bucket;
+		*bucket = page;
+	}
+	return page;
+}
+
+/*
+ * How many code bytes may be taken from linear on, at most `bytes`: in 16- and 32-bit code, up to CS's limit and
+ * the wrap of the offset. None: #GP.
+ */
+static u64 limit_bytes(struct cpu *cpu, u64 bytes)
+{
+	if (cpu->code_size == SIZE_64)
+		return bytes;
+	u64 offset = (u32)cpu->regs[RIP], limit = cpu->segments[SEGMENT_CS].limit;
+	if (offset > limit)
+		raise_gp(cpu, 0);
+	return MIN(bytes, limit - offset + 1);
+}
+
+/* One instruction that no page holds whole, or that is not in RAM: decoded anew each time. */
+static struct block *single_insn(struct block_cache *cache, u64 linear)
+{
+	struct cpu *cpu = cache->cpu;
+	u8 bytes[15];
+	unsigned allowed = (unsigned)limit_bytes(cpu, sizeof(bytes));
+	unsigned available = paging_fetch(cpu, linear, bytes, allowed);
+	struct insn *insn = &cache->single.insn;
+	if (decode(bytes, available, cpu->code_size, cpu->model->features, insn) == DECODE_INCOMPLETE) {
+		if (available < allowed)
+			paging_fetch_probe(cpu, cpu->code_size == SIZE_64 ? linear + available :
+									    (u32)(linear + available));
+		raise_gp(cpu, 0);
+	}
+	cache->single.block.count = 1;
+	return &cache->single.block;
+}
+
+/* Decodes a block at `offset` of the page into the arena's free space; NULL: no room. *count 0: not cacheable. */
+static struct block *decode_block(
+	struct block_cache *cache, const u8 *host, u64 offset, u64 available, bool *cacheable)
+{
+	struct cpu *cpu = cache->cpu;
+	u64 room = cache->arena_bytes - cache->used_bytes;
+	struct block *block = (struct block *)(cache->arena + cache->used_bytes);
+	*cacheable = true;
+	if (room < sizeof(*block) + BLOCK_INSNS_MAX * sizeof(struct insn))
+		return NULL;
+	*block = (struct block){.offset = offset, .code_size = cpu->code_size};
+	while (block->count < BLOCK_INSNS_MAX && block->bytes < available) {
+		struct insn *insn = &block->insns[block->count];
+		u8 bytes[16] = {0};
+		unsigned here = (unsigned)MIN(available - block->bytes, 15);
+		/* Others may write the page meanwhile: the copy is what is decoded. */
+		memcpy(bytes, host + offset + block->bytes, here);
+		enum decode_result result =
+			decode(bytes, here, cpu->code_size, cpu->model->features, insn);
+		if (result == DECODE_INCOMPLETE)
+			break;
+		block->count++;
+		block->bytes += MIN(insn->length, here);
+		if (result != DECODE_OK || (insn->flags & INSN_ENDS_BLOCK))
+			break;
+	}
+	*cacheable = block->count;
+	return block;
+}
+
+static struct block *make_block(
+	struct block_cache *cache, u64 linear, const u8 *host, u64 physical, bool *full)
+{
+	struct cpu *cpu = cache->cpu;
+	u64 offset = linear & ~PAGE_MASK;
+	u64 available = limit_bytes(cpu, PAGE_SIZE - offset);
+	bool cacheable;
+	struct code_page *page = page_get(cache, physical);
+	if (page && !page->granules) {
+		cache->watch(cpu, physical, true);
+		tlb_protect_physical(&cpu->tlb, physical);
+	}
+	struct block *block = page ? decode_block(cache, host, offset, available, &cacheable) : NULL;
+	*full = !block;
+	if (!block || !cacheable) {
+		if (page && !page->granules)
+			cache->watch(cpu, physical, false);
+		return NULL;
+	}
+	arena_take(cache, sizeof(*block) + block->count * sizeof(struct insn));
+	block->next = page->chains[offset / PAGE_GRANULES];
+	page->chains[offset / PAGE_GRANULES] = block;
+	page->granules |= granule_mask(offset, block->bytes);
+	return block;
+}
+
+struct block *block_find_slow(struct block_cache *cache)
+{
+	struct cpu *cpu = cache->cpu;
+	u64 linear = block_linear(cpu), physical;
+	const u8 *host;
+	limit_bytes(cpu, 1);
+	if (!paging_code_page(cpu, linear, &host, &physical))
+		return single_insn(cache, linear);
+	struct code_page *page = page_find(cache, physical);
+	struct block *block =
+		page ? chain_find(page, linear & ~PAGE_MASK, cpu->code_size) : NULL;
+	if (!block) {
+		bool full;
+		block = make_block(cache, linear, host, physical, &full);
+		if (full) {
+			block_cache_empty(cache);
+			block = make_block(cache, linear, host, physical, &full);
+		}
+		if (!block)
+			return single_insn(cache, linear);
+	}
+	struct jump_entry *entry = block_jump_entry(cache, linear);
+	*entry = (struct jump_entry){.linear = linear, .key = block_key(cpu), .block = block};
+	return block;
+}

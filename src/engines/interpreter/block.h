@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Decoded code, cached by guest-physical page: one cache a vCPU. A block is a run of instructions that begins where control
+ * came in, and ends at the first one that may change RIP or mode, at the page's end, or at a length limit.
+ *
+ * A page with blocks is watched (PAGE_HAS_CODE, and no TLB entry allows plain writes to it). A write drops exactly the
+ * blocks in the 64-byte granules that it touches. Dropped blocks stay in memory until the arena is emptied, which
+ * happens only between blocks.
+ */
+#ifndef ENGINES_INTERPRETER_BLOCK_H
+#define ENGINES_INTERPRETER_BLOCK_H
+
+#include "base/status.h"
+#include "x86/cpu.h"
+
+#define BLOCK_INSNS_MAX 64
+#define PAGE_GRANULES 64 /* of 64 bytes */
+
+struct block {
+	struct block *next;    /* in the page's chain */
+	u32 count;	       /* instructions; 0: dropped */
+	u16 offset;	       /* in the page */
+	u16 bytes;	       /* what it was decoded from */
+	u8 code_size;	       /* enum insn_size */
+	struct insn insns[];
+};
+
+struct code_page {
+	struct code_page *next; /* in the hash chain */
+	u64 physical;
+	u64 granules; /* where there are blocks */
+	struct block *chains[PAGE_GRANULES]; /* by the granule in which a block begins */
+};
+
+#define PAGE_HASH 4096
+#define JUMP_CACHE 4096
+
+/* Where control went before: the way past paging and the page's chains. */
+struct jump_entry {
+	u64 linear;
+	u64 key; /* what else must be the same: code_generation, CPL, code size */
+	struct block *block;
+};
+
+struct block_cache {
+	struct cpu *cpu;
+	u8 *arena;
+	u64 arena_bytes, used_bytes;
+	struct code_page *pages[PAGE_HASH];
+	struct jump_entry jumps[JUMP_CACHE];
+	struct {
+		struct block block;
+		struct insn insn;
+	} single; /* for code that cannot be cached: across a page end, or not in RAM */
+	/* The pages' flags are the machine's. */
+	void (*watch)(struct cpu *cpu, u64 physical, bool on);
+	u64 emptied; /* times that the arena was full */
+};
+
+enum status block_cache_init(struct block_cache *cache, struct cpu *cpu, u64 arena_bytes,
+	void (*watch)(struct cpu *cpu, u64 physical, bool on)) must_use;
+void block_cache_fini(struct block_cache *cache);
+void block_cache_empty(struct block_cache *cache);
+/* Bytes were, or are about to be, written. physical may span pages. True when a block was dropped. */
+bool block_cache_written(struct block_cache *cache, u64 physical, u64 bytes);
+
+/* The block at RIP, made if need be; raises what fetching brings. Never empty. */
+struct block *block_find_slow(struct block_cache *cache);
+
+static always_inline u64 block_key(const struct cpu *cpu)
+{
+	return (u64)cpu->code_generation << 3 | (cpu->cpl == 3) << 2 | cpu->code_size;
+}
+
+static always_inline u64 block_linear(const struct cpu *cpu)
+{
+	u64 rip = cpu->regs[RIP];
+	return cpu->code_size == SIZE_64 ? rip : (u32)(rip + cpu->segments[SEGMENT_CS].base);
+}
+
+static always_inline struct jump_entry *block_jump_entry(struct block_cache *cache, u64 linear)
+{
+	return &cache->jumps[(linear ^ linear >> 12) & (JUMP_CACHE - 1)];
+}
+
+/* block_find_slow with the quick way before it. */
+static always_inline struct block *block_find(struct block_cache *cache)
+{
+	u64 linear = block_linear(cache->cpu);
+	const struct jump_entry *entry = block_jump_entry(cache, linear);
+	if (likely(entry->linear == linear && entry->key == block_key(cache->cpu) && entry->block->count))
+		return entry->block;
+	return block_find_slow(cache);
+}
+
+#endif

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The interpreter: the reference for all other engines. One decoded instruction after the other; between blocks it
+ * looks at what is pending.
+ */
+#include "base/atomic.h"
+#include "base/memory.h"
+#include "core/machine.h"
+#include "engines/interpreter/block.h"
+#include "x86/decode/decode.h"
+#include "x86/exceptions.h"
+#include "x86/fpu.h"
+
+#define ARENA_BYTES (12 * MIB)
+#define INBOX_ENTRIES 64
+
+/* Code pages that others have written; seen to between blocks. */
+struct inbox {
+	struct host_lock lock;
+	u32 count; /* over INBOX_ENTRIES: all */
+	u64 pages[INBOX_ENTRIES];
+};
+
+struct interpreter {
+	struct block_cache cache;
+	u64 retired; /* up to the current block's start */
+	u64 limit;   /* where run returns */
+	const struct insn *start; /* of the current block; NULL between blocks */
+	struct inbox inbox;
+};
+
+static enum status interpreter_probe(struct error *error)
+{
+	const char *missing;
+	if (fpu_host_supported(&missing))
+		return STATUS_OK;
+	return error_set(error, STATUS_UNSUPPORTED, "this processor lacks %s, which the engine interp needs",
+		missing);
+}
+
+static enum status machine_attach(struct machine *machine)
+{
+	return STATUS_OK;
+}
+
+static void machine_detach(struct machine *machine)
+{
+}
+
+static void watch_page(struct cpu *cpu, u64 physical, bool on)
+{
+	struct memory *memory = &vcpu_of(cpu)->machine->memory;
+	u64 offset;
+	if (!memory_offset(memory, physical, PAGE_SIZE, &offset))
+		return;
+	u8 *flags = &memory->page_flags[offset >> PAGE_SHIFT];
+	if (on)
+		__atomic_fetch_or(flags, PAGE_HAS_CODE, __ATOMIC_SEQ_CST);
+	else
+		__atomic_fetch_and(flags, (u8)~PAGE_HAS_CODE, __ATOMIC_SEQ_CST);
+}
+
+static enum status vcpu_attach(struct vcpu *vcpu)
+{
+	struct interpreter *interpreter = host_memory_get(sizeof(*interpreter));
+	if (!interpreter)
+		return STATUS_NO_MEMORY;
+	host_lock_init(&interpreter->inbox.lock);
+	enum status status =
+		block_cache_init(&interpreter->cache, &vcpu->cpu, ARENA_BYTES, watch_page);
+	if (status != STATUS_OK) {
+		host_memory_put(interpreter, sizeof(*interpreter));
+		return status;
+	}
+	vcpu->engine = interpreter;
+	return STATUS_OK;
+}
+
+static void vcpu_detach(struct vcpu *vcpu)
+{
+	struct interpreter *interpreter = vcpu->engine;
+	block_cache_fini(&interpreter->cache);
+	host_memory_put(interpreter, sizeof(*interpreter));
+	vcpu->engine = NULL;
+}
+
+static void inbox_post(struct vcpu *vcpu, u64 page)
+{
+	struct inbox *inbox = &((struct interpreter *)vcpu->engine)->inbox;
+	host_lock(&inbox->lock);
+	if (inbox->count < INBOX_ENTRIES)
+		inbox->pages[inbox->count] = page;
+	if (inbox->count <= INBOX_ENTRIES)
+		inbox->count++;
+	host_unlock(&inbox->lock);
+	atomic_or_32(&vcpu->cpu.pending, PENDING_ENGINE);
+}
+
+static void inbox_empty(struct vcpu *vcpu)
+{
+	struct interpreter *interpreter = vcpu->engine;
+	struct inbox *inbox = &interpreter->inbox;
+	atomic_and_32(&vcpu->cpu.pending, ~(u32)PENDING_ENGINE);
+	host_lock(&inbox->lock);
+	if (inbox->count > INBOX_ENTRIES)
+		block_cache_empty(&interpreter->cache);
+	for (u32 i = 0; i < inbox->count && inbox->count <= INBOX_ENTRIES; i++)
+		block_cache_written(&interpreter->cache, inbox->pages[i], PAGE_SIZE);
+	inbox->count = 0;
+	host_unlock(&inbox->lock);
+}
+
+static void memory_changed(struct machine *machine, u64 gpa, u64 bytes, struct vcpu *by)
+{
+	for (unsigned i = 0; i < machine->vcpu_count; i++) {
+		struct vcpu *vcpu = machine->vcpus[i];
+		struct interpreter *interpreter = vcpu->engine;
+		if (vcpu != by) {
+			for (u64 page = gpa & PAGE_MASK; page < gpa + bytes; page += PAGE_SIZE)
+				inbox_post(vcpu, page);
+		} else if (block_cache_written(&interpreter->cache, gpa, bytes)) {
+			cpu_end_block(&vcpu->cpu); /* the current one may be among them */
+		}
+	}
+}
+
+static u64 insns_retired(struct vcpu *vcpu)
+{
+	const struct interpreter *interpreter = vcpu->engine;
+	if (!interpreter->start)
+		return interpreter->retired;
+	return interpreter->retired + (u64)(vcpu->cpu.insn - interpreter->start);
+}
+
+/* An unwound instruction: it did not happen, or the fetch of it did not. */
+static void catch_fault(struct vcpu *vcpu)
+{
+	struct cpu *cpu = &vcpu->cpu;
+	struct interpreter *interpreter = vcpu->engine;
+	if (interpreter->start) {
+		interpreter->retired = insns_retired(vcpu);
+		interpreter->start = NULL;
+		cpu->regs[RIP] -= cpu->insn->length;
+	}
+	exception_deliver(cpu);
+}
+
+/* The block's first `count` instructions. */
+static always_inline void run_block(
+	struct cpu *cpu, struct interpreter *interpreter, const struct block *block, u64 count)
+{
+	const struct insn *insn = block->insns;
+	u64 rip = cpu->regs[RIP];
+	cpu->insn_end = insn + count;
+	interpreter->start = insn;
+	do {
+		cpu->insn = insn;
+		rip += insn->length;
+		cpu->regs[RIP] = rip;
+		insn->execute(cpu, insn);
+		insn++;
+	} while (insn < cpu->insn_end);
+	interpreter->retired += (u64)(insn - interpreter->start);
+	interpreter->start = NULL;
+}
+
+/* One instruction, with all that is looked at only when something asks for it: TF, breakpoints, shadows. */
+static no_inline void run_one(struct cpu *cpu, struct interpreter *interpreter)
+{
+	bool trap = cpu->other_flags & RFLAGS_TF;
+	if (cpu->debug_active)
+		debug_check_execute(cpu, block_linear(cpu));
+	struct block *block = block_find(&interpreter->cache);
+	u8 shadow = cpu->interrupt_shadow;
+	cpu->other_flags &= ~(u32)RFLAGS_RF;
+	run_block(cpu, interpreter, block, 1);
+	interrupts_shadow_step(cpu, shadow);
+	debug_after_instruction(cpu, trap);
+}
+
+/* True: something ended the run. */
+static bool see_to_pending(struct vcpu *vcpu, enum run_exit *exit)
+{
+	struct cpu *cpu = &vcpu->cpu;
+	u32 pending = atomic_load_32(&cpu->pending);
+	if (pending & PENDING_ENGINE)
+		inbox_empty(vcpu);
+	if (pending & PENDING_STOP) {
+		*exit = RUN_STOPPED;
+		return true;
+	}
+	if (pending & ~(u32)(PENDING_STOP | PENDING_ENGINE))
+		interrupts_take(cpu);
+	return false;
+}
+
+static no_inline enum run_exit run_blocks(struct vcpu *vcpu)
+{
+	struct cpu *cpu = &vcpu->cpu;
+	struct interpreter *interpreter = vcpu->engine;
+	enum run_exit exit;
+	for (;;) {
+		if (unlikely(atomic_load_32(&cpu->pending)) && see_to_pending(vcpu, &exit))
+			return exit;
+		if (unlikely(cpu->activity != CPU_RUNNING))
+			return cpu->activity == CPU_SHUTDOWN ? RUN_SHUTDOWN : RUN_IDLE;
+		if (unlikely(interpreter->retired >= interpreter->limit))
+			return RUN_STOPPED;
+		if (unlikely((cpu->other_flags & (RFLAGS_TF | RFLAGS_RF)) || cpu->interrupt_shadow ||
+			     cpu->debug_active)) {
+			run_one(cpu, interpreter);
+			continue;
+		}
+		const struct block *block = block_find(&interpreter->cache);
+		run_block(cpu, interpreter, block,
+			MIN(block->count, interpreter->limit - interpreter->retired));
+	}
+}
+
+static enum run_exit interpreter_run(struct vcpu *vcpu, u64 insns)
+{
+	struct interpreter *interpreter = vcpu->engine;
+	interpreter->limit = insns > ~(u64)0 - interpreter->retired ? ~(u64)0 : interpreter->retired + insns;
+	if (__builtin_setjmp(vcpu->cpu.unwind))
+		catch_fault(vcpu);
+	return run_blocks(vcpu);
+}
+
+static void kick(struct vcpu *vcpu)
+{
+	/* The loop looks at pending between blocks. */
+}
+
+static void pull_state(struct vcpu *vcpu)
+{
+}
+
+static void push_state(struct vcpu *vcpu)
+{
+	block_cache_empty(&((struct interpreter *)vcpu->engine)->cache);
+}
+
+const struct engine_ops engine_interpreter = {
+	.name = "interp",
+	.probe = interpreter_probe,
+	.machine_attach = machine_attach,
+	.machine_detach = machine_detach,
+	.vcpu_attach = vcpu_attach,
+	.vcpu_detach = vcpu_detach,
+	.memory_changed = memory_changed,
+	.run = interpreter_run,
+	.insns_retired = insns_retired,
+	.kick = kick,
+	.pull_state = pull_state,
+	.push_state = push_state,
+};

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The deterministic host of tests and fuzzers: time stands still until a test moves it, random bytes are a fixed
+ * sequence, waiting moves the time to the deadline. One thread.
+ */
+#ifndef HOSTS_FAKE_FAKE_H
+#define HOSTS_FAKE_FAKE_H
+
+#include "base/types.h"
+
+extern u64 fake_time_ns;
+extern u64 fake_wall_clock_ns;
+extern u64 fake_random_state;
+extern unsigned fake_allocations_left; /* host_memory_get fails once this is 0; ~0u: never */
+extern unsigned fake_log_lines;
+extern char fake_last_log[256];
+extern unsigned fake_machines_ended;
+
+/* As at the start of the program. */
+void fake_reset(void);
+
+#endif
