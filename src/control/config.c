@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/* The machine description's fields, their values as text, and what makes sense together. */
+#include "control/config.h"
+
+#include "base/memory.h"
+
+#define USER CONFIG_USER
+#define RUNNER CONFIG_RUNNER
+#define BOTH CONFIG_BOTH
+#define HIDDEN CONFIG_HIDDEN
+#define AT(name) offsetof(struct machine_config, name)
+#define TEXT(name, bytes, fallback, who, argument, help) \
+	{#name, CONFIG_TEXT, who, AT(name), bytes, fallback, argument, help},
+#define SIZE(name, fallback, who, argument, help) \
+	{#name, CONFIG_SIZE, who, AT(name), 0, fallback, argument, help},
+#define NUMBER(name, fallback, who, argument, help) \
+	{#name, CONFIG_NUMBER, who, AT(name), 0, fallback, argument, help},
+#define FLAG(name, who, help) {#name, CONFIG_FLAG, who, AT(name), 0, "false", "", help},
+#define DESCRIPTOR(name, help) {#name, CONFIG_DESCRIPTOR, RUNNER, AT(name), 0, "-1", "", help},
+const struct config_field config_fields[] = {
+#include "control/config.def"
+};
+const unsigned config_field_count = ARRAY_SIZE(config_fields);
+
+/* The most a machine may have: core/memory.h's MEMORY_MINIMUM and MEMORY_MAXIMUM, in whole pages. */
+#define MEMORY_LEAST MIB
+#define MEMORY_MOST ((u64)1 << 40)
+#define CPUS_MOST 32
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* Decimal digits up to their end; false where there are none, or they pass 64 bits. */
+static bool parse_decimal(const char **text, u64 *value)
+{
+	const char *at = *text;
+	u64 result = 0;
+
+	if (!is_digit(*at))
+		return false;
+	for (; is_digit(*at); at++) {
+		if (__builtin_mul_overflow(result, 10, &result) ||
+			__builtin_add_overflow(result, (u64)(*at - '0'), &result))
+			return false;
+	}
+	*text = at;
+	*value = result;
+	return true;
+}
+
+bool config_parse_size(const char *text, u64 *bytes)
+{
+	unsigned shift = 0;
+	u64 value;
+
+	if (!parse_decimal(&text, &value))
+		return false;
+	switch (*text) {
+	case 'k':
+	case 'K':
+		shift = 10;
+		break;
+	case 'm':
+	case 'M':
+		shift = 20;
+		break;
+	case 'g':
+	case 'G':
+		shift = 30;
+		break;
+	case 't':
+	case 'T':
+		shift = 40;
+		break;
+	case 0:
+		break;
+	default:
+		return false;
+	}
+	if (*text && text[1])
+		return false;
+	if (value > (~(u64)0 >> shift))
+		return false;
+	*bytes = value << shift;
+	return true;
+}
+
+static bool parse_number(const char *text, u32 *number)
+{
+	u64 value;
+
+	if (!parse_decimal(&text, &value) || *text || value > 0xffffffff)
+		return false;
+	*number = (u32)value;
+	return true;
+}
+
+static bool parse_descriptor(const char *text, i32 *descriptor)
+{
+	u32 value;
+
+	if (text_equal(text, "-1")) {
+		*descriptor = -1;
+		return true;
+	}
+	if (!parse_number(text, &value) || value > 0x7fffffff)
+		return false;
+	*descriptor = (i32)value;
+	return true;
+}
+
+/* For messages: as people write the option. */
+static struct error option_name(const struct config_field *field)
+{
+	struct error name;
+
+	error_set(&name, STATUS_OK, "--%s", field->name);
+	for (char *at = name.text; *at; at++) {
+		if (*at == '_')
+			*at = '-';
+	}
+	return name;
+}
+
+static enum status set_text(
+	char *to, const struct config_field *field, const char *value, struct error *error)
+{
+	size_t length = text_length(value);
+
+	if (length >= field->capacity)
+		return error_set(error, STATUS_INVALID, "%s is too long: at most %u bytes",
+			option_name(field).text, field->capacity - 1);
+	memcpy(to, value, length + 1);
+	return STATUS_OK;
+}
+
+enum status config_set(struct machine_config *config, const struct config_field *field,
+	const char *value, struct error *error)
+{
+	void *to = (char *)config + field->offset;
+
+	switch (field->kind) {
+	case CONFIG_TEXT:
+		return set_text(to, field, value, error);
+	case CONFIG_SIZE:
+		if (config_parse_size(value, to))
+			return STATUS_OK;
+		return error_set(error, STATUS_INVALID, "%s %.40s: not a size, such as 512M or 2G",
+			option_name(field).text, value);
+	case CONFIG_NUMBER:
+		if (parse_number(value, to))
+			return STATUS_OK;
+		return error_set(error, STATUS_INVALID, "%s %.40s: not a number",
+			option_name(field).text, value);
+	case CONFIG_FLAG:
+		*(bool *)to = !text_equal(value, "false");
+		return STATUS_OK;
+	case CONFIG_DESCRIPTOR:
+		if (parse_descriptor(value, to))
+			return STATUS_OK;
+		return error_set(error, STATUS_INVALID, "%s %.40s: not a file descriptor",
+			field->name, value);
+	}
+	return STATUS_INVALID;
+}
+
+void config_init(struct machine_config *config)
+{
+	memset(config, 0, sizeof(*config));
+	for (unsigned i = 0; i < config_field_count; i++) {
+		enum status status =
+			config_set(config, &config_fields[i], config_fields[i].fallback, NULL);
+
+		(void)status; /* defaults are good: a test reads them all */
+	}
+}
+
+static bool names_match(const char *name, const char *asked)
+{
+	for (; *name && *asked; name++, asked++) {
+		if (*name != *asked && !(*name == '_' && *asked == '-'))
+			return false;
+	}
+	return *name == *asked;
+}
+
+const struct config_field *config_field_find(const char *name, enum config_audience audience)
+{
+	for (unsigned i = 0; i < config_field_count; i++) {
+		const struct config_field *field = &config_fields[i];
+
+		if (field->audience & audience && names_match(field->name, name))
+			return field;
+	}
+	return NULL;
+}
+
+static bool is_one_of(const char *value, const char *const *names)
+{
+	for (; *names; names++) {
+		if (text_equal(value, *names))
+			return true;
+	}
+	return false;
+}
+
+static enum status check_names(const struct machine_config *config, struct error *error)
+{
+	static const char *const engines[] = {"auto", "interp", "translate", "direct", "kvm", NULL};
+	static const char *const models[] = {"x86-64-v2", NULL};
+	static const char *const later_models[] = {"x86-64-v3", NULL};
+	static const char *const consoles[] = {"stdio", "none", NULL};
+	static const char *const clocks[] = {"real", "instructions", NULL};
+
+	if (!is_one_of(config->engine, engines))
+		return error_set(error, STATUS_INVALID,
+			"--engine %s: no such engine; there are auto and interp", config->engine);
+	if (is_one_of(config->cpu, later_models))
+		return error_set(error, STATUS_UNSUPPORTED,
+			"--cpu %s: not available yet; there is x86-64-v2", config->cpu);
+	if (!is_one_of(config->cpu, models))
+		return error_set(error, STATUS_INVALID,
+			"--cpu %s: no such model; there is x86-64-v2", config->cpu);
+	if (!is_one_of(config->console, consoles))
+		return error_set(error, STATUS_INVALID,
+			"--console %s: no such console; there are stdio and none", config->console);
+	if (!is_one_of(config->clock, clocks))
+		return error_set(error, STATUS_INVALID,
+			"--clock %s: no such clock; there are real and instructions",
+			config->clock);
+	return STATUS_OK;
+}
+
+enum status config_check(const struct machine_config *config, struct error *error)
+{
+	enum status status = check_names(config, error);
+
+	if (status != STATUS_OK)
+		return status;
+	if (!config->name[0])
+		return error_set(error, STATUS_INVALID, "--name is empty");
+	if (config->cpus < 1 || config->cpus > CPUS_MOST)
+		return error_set(error, STATUS_INVALID,
+			"--cpus %u: a machine has 1 to %u processors", config->cpus, CPUS_MOST);
+	if (config->cpus > 1)
+		return error_set(error, STATUS_UNSUPPORTED,
+			"--cpus %u: more than one processor is not available yet", config->cpus);
+	if (config->memory < MEMORY_LEAST || config->memory > MEMORY_MOST)
+		return error_set(error, STATUS_INVALID,
+			"--memory %llu: a machine has 1M to 1024G of memory",
+			(unsigned long long)config->memory);
+	if (config->memory % 4096)
+		return error_set(error, STATUS_INVALID, "--memory %llu: not a multiple of 4K",
+			(unsigned long long)config->memory);
+	return STATUS_OK;
+}
