@@ -152,8 +152,11 @@ enum cpu_pending {
 				  set and cleared by the vCPU itself */
 };
 
-/* What keeps interrupts off until after the next instruction. */
-enum interrupt_shadow { SHADOW_NONE, SHADOW_STI = 1, SHADOW_MOV_SS = 2 };
+/*
+ * What holds until after the next instruction (x86/exceptions.h: interrupts_shadow_step). The first two keep
+ * interrupts off; the third keeps none off: RFLAGS.RF, loaded by IRET, is still to be cleared.
+ */
+enum interrupt_shadow { SHADOW_NONE, SHADOW_STI = 1, SHADOW_MOV_SS = 2, SHADOW_RF = 4 };
 
 enum cpu_activity {
 	CPU_RUNNING,
@@ -175,7 +178,8 @@ struct msr_state { /* registers with no behaviour beyond being read back, or use
 struct cpu {
 	u64 regs[REGISTER_COUNT];
 	packed_flags arithmetic_flags;
-	u16 reserved;
+	u8 step_suppressed; /* the instruction was one after which TF does not trap: INT n, SYSCALL */
+	u8 reserved;
 	u32 other_flags; /* RFLAGS without the arithmetic ones; RFLAGS_FIXED always set */
 
 	/* What the engine's loop and the unwinding of faults work with. */

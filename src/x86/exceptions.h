@@ -44,4 +44,32 @@ void debug_check_port(struct cpu *cpu, u16 port, unsigned bytes);
 /* Instruction breakpoints: before an instruction runs; raises #DB unless RF. */
 void debug_check_execute(struct cpu *cpu, u64 linear);
 
+#define DR6_RESET ((u64)0xffff0ff0)
+#define DR7_RESET ((u64)0x400)
+
+/* MOV to DR6 and DR7: upper halves have been checked. Flushes what breakpoints concern. */
+void debug_set_dr6(struct cpu *cpu, u64 value);
+void debug_set_dr7(struct cpu *cpu, u64 value);
+
+/*
+ * For engines. While RFLAGS.TF is set before an instruction or cpu->debug_active is not zero, they run one instruction
+ * at a time: debug_check_execute(cpu, linear address of RIP) before (within the setjmp), and afterwards, if it has
+ * completed, debug_after_instruction with what TF was before. That notes the trap in pending_dr6 and PENDING_TRAP;
+ * interrupts_take delivers it.
+ */
+void debug_after_instruction(struct cpu *cpu, bool tf_was_set);
+
+/*
+ * For engines. An instruction that casts a shadow (STI, MOV SS, POP SS; IRET that loads RF) leaves cpu->interrupt_shadow
+ * non-zero and ends its block. With it non-zero, call interrupts_take as always when something is pending, then run
+ * exactly one instruction, and if that completed, call interrupts_shadow_step (whatever that instruction was: a second
+ * shadow right behind the first is none, APM volume 2, 8.5). A faulting one needs no call: exception_deliver ends the shadow.
+ */
+static always_inline void interrupts_shadow_step(struct cpu *cpu)
+{
+	if (cpu->interrupt_shadow & SHADOW_RF)
+		cpu->other_flags &= ~(u32)RFLAGS_RF;
+	cpu->interrupt_shadow = SHADOW_NONE;
+}
+
 #endif

@@ -30,6 +30,12 @@ bool cpu_model_has(const struct cpu_model *model, enum cpu_feature feature);
 /* CPUID with everything dynamic filled in (OSXSAVE, APIC id, topology, XCR0 sizes, hypervisor leaves). */
 void cpuid_read(struct cpu *cpu, u32 leaf, u32 subleaf, u32 result[4]);
 
+/* CPUID 1 EAX: family, model, stepping; also EDX after reset. */
+u32 cpu_signature(const struct cpu *cpu);
+
+/* The registers of struct msr_state as power-on leaves them. */
+void msr_reset(struct cpu *cpu);
+
 /* RDMSR, WRMSR of any register: false where there is none or the value is bad (#GP). No privilege check. */
 bool msr_read(struct cpu *cpu, u32 index, u64 *value);
 bool msr_write(struct cpu *cpu, u32 index, u64 value);

@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The slow side of every memory access: a linear page is resolved to its place, entered in the TLB where it may be, and
+ * the access done on RAM or handed to the machine.
+ */
+#include "base/memory.h"
+#include "x86/address.h"
+#include "x86/exceptions.h"
+#include "x86/page_walk.h"
+#include "x86/paging.h"
+#include "x86/raise.h"
+
+/* Where a linear page is, or what stands in the way. */
+struct page {
+	u8 *host;     /* NULL: not RAM */
+	u64 physical; /* page address */
+	bool watched; /* for writes: announce them */
+	u8 fault;     /* vector: EXCEPTION_PF or EXCEPTION_GP */
+	u32 error;    /* of #PF */
+};
+
+static bool mode_is_user(unsigned mode)
+{
+	return mode == TLB_USER || mode == TLB_USER_ALIGNED;
+}
+
+/* ---- resolving ---- */
+
+/* Pages with a data breakpoint stay out of the TLB, so that accesses to them come by here. */
+static bool page_has_breakpoint(const struct cpu *cpu, u64 linear)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		if (!bits_get(cpu->dr7, 2 * i, 2) || !bits_get(cpu->dr7, 16 + 4 * i, 2))
+			continue;
+		if (((cpu->dr[i] ^ linear) & PAGE_MASK) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void page_enter(struct cpu *cpu, u64 linear, enum access_kind kind, unsigned mode,
+	const struct page *page, const struct page_walk *walk)
+{
+	unsigned permissions = kind == ACCESS_EXECUTE ? TLB_EXECUTE : TLB_READ;
+	if (mode == TLB_USER_ALIGNED)
+		return;
+	if (kind != ACCESS_EXECUTE && cpu->debug_active && page_has_breakpoint(cpu, linear))
+		return;
+	if (kind == ACCESS_WRITE && !page->watched)
+		permissions |= TLB_WRITE;
+	if (kind == ACCESS_READ && walk->is_dirty &&
+		page_walk_allows(cpu, walk, ACCESS_WRITE, mode)) {
+		bool watched = false;
+		const u8 *host =
+			cpu->environment->ram_page(cpu, page->physical, PAGE_WRITE, &watched);
+		if (host == page->host && !watched)
+			permissions |= TLB_WRITE;
+	}
+	tlb_enter(&cpu->tlb, mode, linear,
+		page->physical | (walk->is_global ? TLB_GLOBAL : 0) | walk->size, page->host,
+		permissions);
+}
+
+static bool page_resolve(
+	struct cpu *cpu, u64 linear, enum access_kind kind, unsigned mode, struct page *page)
+{
+	static const u8 uses[] = {PAGE_READ, PAGE_WRITE, PAGE_EXECUTE};
+	struct page_walk walk;
+
+	if (unlikely(!address_is_canonical(linear))) {
+		page->fault = EXCEPTION_GP;
+		return false;
+	}
+	do {
+		bool mapped = page_walk(cpu, linear, &walk);
+		if (mapped)
+			walk.error = PF_PRESENT;
+		if (!mapped || !page_walk_allows(cpu, &walk, kind, mode)) {
+			page->fault = EXCEPTION_PF;
+			page->error = page_walk_error(cpu, &walk, kind, mode);
+			return false;
+		}
+	} while (!page_walk_mark(cpu, &walk, kind == ACCESS_WRITE));
+
+	page->physical = walk.physical;
+	page->watched = false;
+	page->host = cpu->environment->ram_page(cpu, walk.physical, uses[kind], &page->watched);
+	if (page->host)
+		page_enter(cpu, linear, kind, mode, page, &walk);
+	return true;
+}
+
+/*
+ * A non-canonical address is #SS where the stack was meant (APM volume 2, 1.3.1). The stack is meant by instructions
+ * without another memory operand, and by rSP and rBP as a base.
+ */
+static bool operand_is_stack(const struct cpu *cpu, u64 linear)
+{
+	const struct insn *insn = cpu->insn;
+	if (!insn || insn->segment == SEGMENT_FS || insn->segment == SEGMENT_GS)
+		return false;
+	if (!(insn->flags & INSN_MEMORY))
+		return true;
+	return insn->base == RSP * 8 || insn->base == RBP * 8;
+}
+
+static _Noreturn cold void page_raise(
+	struct cpu *cpu, u64 linear, enum access_kind kind, const struct page *page)
+{
+	if (page->fault == EXCEPTION_PF)
+		raise_page_fault(cpu, linear, page->error);
+	if (kind != ACCESS_EXECUTE && operand_is_stack(cpu, linear))
+		raise_with_code(cpu, EXCEPTION_SS, 0);
+	raise_gp(cpu, 0);
+}
+
+static void page_get(
+	struct cpu *cpu, u64 linear, enum access_kind kind, unsigned mode, struct page *page)
+{
+	if (unlikely(!page_resolve(cpu, linear, kind, mode, page)))
+		page_raise(cpu, linear, kind, page);
+}
+
+/* The first byte of the next page. Outside 64-bit code addresses wrap at 4 GiB. */
+static u64 page_next(const struct cpu *cpu, u64 linear)
+{
+	u64 next = (linear & PAGE_MASK) + PAGE_SIZE;
+	if (next == BIT(32) && !cpu_is_64_bit(cpu))
+		return 0;
+	return next;
+}
+
+/* ---- one piece within a page ---- */
+
+static u64 piece_read(struct cpu *cpu, const struct page *page, u64 linear, unsigned bytes)
+{
+	u64 offset = linear & ~PAGE_MASK;
+	if (!page->host)
+		return cpu->environment->physical_read(cpu, page->physical + offset, bytes);
+	const u8 *at = page->host + offset;
+	switch (bytes) {
+	case 1:
+		return ram_load_8(at);
+	case 2:
+		return ram_load_16(at);
+	case 4:
+		return ram_load_32(at);
+	case 8:
+		return ram_load_64(at);
+	}
+	u64 value = 0;
+	for (unsigned i = 0; i < bytes; i++)
+		value |= (u64)ram_load_8(at + i) << (8 * i);
+	return value;
+}
+
+static void page_announce(struct cpu *cpu, const struct page *page, u64 linear, u64 bytes)
+{
+	if (page->host && page->watched)
+		cpu->environment->code_written(cpu, page->physical + (linear & ~PAGE_MASK), bytes);
+}
+
+static void piece_write(
+	struct cpu *cpu, const struct page *page, u64 linear, unsigned bytes, u64 value)
+{
+	u64 offset = linear & ~PAGE_MASK;
+	if (!page->host) {
+		cpu->environment->physical_write(cpu, page->physical + offset, bytes, value);
+		return;
+	}
+	page_announce(cpu, page, linear, bytes);
+	u8 *at = page->host + offset;
+	switch (bytes) {
+	case 1:
+		ram_store_8(at, (u8)value);
+		return;
+	case 2:
+		ram_store_16(at, (u16)value);
+		return;
+	case 4:
+		ram_store_32(at, (u32)value);
+		return;
+	case 8:
+		ram_store_64(at, value);
+		return;
+	}
+	for (unsigned i = 0; i < bytes; i++)
+		ram_store_8(at + i, (u8)(value >> (8 * i)));
+}
+
+/* APM volume 2, 8.2.18: only for accesses by CPL 3, which then have a TLB mode of their own. */
+static void alignment_check(struct cpu *cpu, u64 linear, u64 bytes, unsigned mode)
+{
+	if (likely(mode != TLB_USER_ALIGNED) || bytes > 16 || (bytes & (bytes - 1)))
+		return;
+	if (linear & (bytes - 1))
+		raise_with_code(cpu, EXCEPTION_AC, 0);
+}
+
+static void data_check(struct cpu *cpu, u64 linear, u64 bytes, bool is_write)
+{
+	if (unlikely(cpu->debug_active))
+		debug_check_data(cpu, linear, (unsigned)bytes, is_write);
+}
+
+/* ---- access.h ---- */
+
+u64 paging_load(struct cpu *cpu, u64 linear, unsigned bytes, unsigned mode)
+{
+	struct page first, second;
+	u64 value;
+
+	alignment_check(cpu, linear, bytes, mode);
+	page_get(cpu, linear, ACCESS_READ, mode, &first);
+	if (likely(!tlb_crosses_page(linear, bytes))) {
+		value = piece_read(cpu, &first, linear, bytes);
+	} else {
+		u64 next = page_next(cpu, linear);
+		unsigned part = (unsigned)(PAGE_SIZE - (linear & ~PAGE_MASK));
+		page_get(cpu, next, ACCESS_READ, mode, &second);
+		value = piece_read(cpu, &first, linear, part) & bits_mask(8 * part);
+		value |= piece_read(cpu, &second, next, bytes - part) << (8 * part);
+	}
+	data_check(cpu, linear, bytes, false);
+	return value & bits_mask(8 * bytes);
+}
+
+void paging_store(struct cpu *cpu, u64 linear, unsigned bytes, u64 value, unsigned mode)
+{
+	struct page first, second;
+
+	alignment_check(cpu, linear, bytes, mode);
+	value &= bits_mask(8 * bytes);
+	page_get(cpu, linear, ACCESS_WRITE, mode, &first);
+	if (likely(!tlb_crosses_page(linear, bytes))) {
+		piece_write(cpu, &first, linear, bytes, value);
+	} else {
+		u64 next = page_next(cpu, linear);
+		unsigned part = (unsigned)(PAGE_SIZE - (linear & ~PAGE_MASK));
+		page_get(cpu, next, ACCESS_WRITE, mode, &second);
+		piece_write(cpu, &first, linear, part, value & bits_mask(8 * part));
+		piece_write(cpu, &second, next, bytes - part, value >> (8 * part));
+	}
+	data_check(cpu, linear, bytes, true);
+}
+
+u8 *paging_host_address(
+	struct cpu *cpu, u64 linear, u64 bytes, enum access_kind kind, unsigned mode)
+{
+	struct page page;
+	alignment_check(cpu, linear, bytes, mode);
+	page_get(cpu, linear, kind, mode, &page);
+	if (!page.host)
+		return NULL;
+	if (kind == ACCESS_WRITE)
+		page_announce(cpu, &page, linear, bytes);
+	if (kind != ACCESS_EXECUTE)
+		data_check(cpu, linear, bytes, kind == ACCESS_WRITE);
+	return page.host + (linear & ~PAGE_MASK);
+}
+
+void paging_probe(struct cpu *cpu, u64 linear, u64 bytes, enum access_kind kind, unsigned mode)
+{
+	alignment_check(cpu, linear, bytes, mode);
+	for (;;) {
+		struct page page;
+		u64 here = PAGE_SIZE - (linear & ~PAGE_MASK);
+		const struct tlb_entry *entry = &cpu->tlb.entries[mode][tlb_index(linear)];
+		u64 tag = kind == ACCESS_WRITE ? entry->write
+			: kind == ACCESS_READ  ? entry->read
+					       : entry->execute;
+		if (tag != (linear & PAGE_MASK))
+			page_get(cpu, linear, kind, mode, &page);
+		if (bytes <= here)
+			return;
+		bytes -= here;
+		linear = page_next(cpu, linear);
+	}
+}
+
+u128 load_128(struct cpu *cpu, u64 linear)
+{
+	const struct tlb_entry *entry = &cpu->tlb.entries[cpu->tlb_mode][tlb_index(linear)];
+	if (likely(entry->read == (linear & PAGE_MASK) && !tlb_crosses_page(linear, 16))) {
+		const u8 *at = (const u8 *)(linear + entry->addend);
+		return (u128)ram_load_64(at + 8) << 64 | ram_load_64(at);
+	}
+	paging_probe(cpu, linear, 16, ACCESS_READ, cpu->tlb_mode);
+	u64 parts[2];
+	load_bytes(cpu, linear, parts, 16);
+	return (u128)parts[1] << 64 | parts[0];
+}
+
+void store_128(struct cpu *cpu, u64 linear, u128 value)
+{
+	const struct tlb_entry *entry = &cpu->tlb.entries[cpu->tlb_mode][tlb_index(linear)];
+	if (likely(entry->write == (linear & PAGE_MASK) && !tlb_crosses_page(linear, 16))) {
+		u8 *at = (u8 *)(linear + entry->addend);
+		ram_store_64(at, (u64)value);
+		ram_store_64(at + 8, (u64)(value >> 64));
+		return;
+	}
+	paging_probe(cpu, linear, 16, ACCESS_WRITE, cpu->tlb_mode);
+	u64 parts[2] = {(u64)value, (u64)(value >> 64)};
+	store_bytes(cpu, linear, parts, 16);
+}
+
+/* The size of the next naturally sized piece of what is left in this page. */
+static unsigned piece_bytes(u64 linear, unsigned left)
+{
+	u64 here = PAGE_SIZE - (linear & ~PAGE_MASK);
+	return (unsigned)MIN(MIN(here, (u64)left), (u64)8);
+}
+
+void load_bytes(struct cpu *cpu, u64 linear, void *to, unsigned bytes)
+{
+	unsigned mode = cpu->tlb_mode == TLB_USER_ALIGNED ? TLB_USER : cpu->tlb_mode;
+	u8 *out = to;
+
+	if (!bytes)
+		return;
+	paging_probe(cpu, linear, bytes, ACCESS_READ, mode);
+	data_check(cpu, linear, bytes, false);
+	while (bytes) {
+		struct page page;
+		page_get(cpu, linear, ACCESS_READ, mode, &page);
+		u64 page_left = PAGE_SIZE - (linear & ~PAGE_MASK);
+		for (; bytes && page_left;) {
+			unsigned piece = piece_bytes(linear, bytes);
+			u64 value = piece_read(cpu, &page, linear, piece);
+			memcpy(out, &value, piece);
+			out += piece;
+			bytes -= piece;
+			page_left -= piece;
+			linear = page_left ? linear + piece : page_next(cpu, linear);
+		}
+	}
+}
+
+void store_bytes(struct cpu *cpu, u64 linear, const void *from, unsigned bytes)
+{
+	unsigned mode = cpu->tlb_mode == TLB_USER_ALIGNED ? TLB_USER : cpu->tlb_mode;
+	const u8 *in = from;
+
+	if (!bytes)
+		return;
+	paging_probe(cpu, linear, bytes, ACCESS_WRITE, mode);
+	data_check(cpu, linear, bytes, true);
+	while (bytes) {
+		struct page page;
+		page_get(cpu, linear, ACCESS_WRITE, mode, &page);
+		u64 page_left = PAGE_SIZE - (linear & ~PAGE_MASK);
+		for (; bytes && page_left;) {
+			unsigned piece = piece_bytes(linear, bytes);
+			u64 value = 0;
+			memcpy(&value, in, piece);
+			piece_write(cpu, &page, linear, piece, value);
+			in += piece;
+			bytes -= piece;
+			page_left -= piece;
+			linear = page_left ? linear + piece : page_next(cpu, linear);
+		}
+	}
+}
+
+/* ---- code ---- */
+
+/* Fetches go by the privilege alone. */
+static unsigned fetch_mode(const struct cpu *cpu)
+{
+	return mode_is_user(cpu->tlb_mode) ? TLB_USER : cpu->tlb_mode;
+}
+
+bool paging_code_page(struct cpu *cpu, u64 linear, const u8 **host, u64 *physical)
+{
+	struct page page;
+	page_get(cpu, linear, ACCESS_EXECUTE, fetch_mode(cpu), &page);
+	*host = page.host;
+	*physical = page.physical;
+	return page.host;
+}
+
+unsigned paging_fetch(struct cpu *cpu, u64 linear, u8 *buffer, unsigned bytes)
+{
+	unsigned done = 0;
+	while (done < bytes) {
+		struct page page;
+		if (!page_resolve(cpu, linear, ACCESS_EXECUTE, fetch_mode(cpu), &page))
+			break;
+		do {
+			buffer[done++] = (u8)piece_read(cpu, &page, linear, 1);
+			if ((~linear & ~PAGE_MASK) == 0)
+				break;
+			linear++;
+		} while (done < bytes);
+		if ((~linear & ~PAGE_MASK) == 0)
+			linear = page_next(cpu, linear);
+	}
+	return done;
+}
+
+void paging_fetch_probe(struct cpu *cpu, u64 linear)
+{
+	struct page page;
+	page_get(cpu, linear, ACCESS_EXECUTE, fetch_mode(cpu), &page);
+}
+
+bool paging_translate_debug(struct cpu *cpu, u64 linear, u64 *physical)
+{
+	struct page_walk walk;
+	if (!address_is_canonical(linear) || !page_walk(cpu, linear, &walk))
+		return false;
+	*physical = walk.physical | (linear & ~PAGE_MASK);
+	return true;
+}
+
+/* ---- invalidation ---- */
+
+void paging_invalidate_page(struct cpu *cpu, u64 linear)
+{
+	tlb_flush_page(&cpu->tlb, linear);
+	cpu->code_generation++;
+	cpu_end_block(cpu);
+}
+
+void paging_flush(struct cpu *cpu)
+{
+	tlb_flush_used(&cpu->tlb);
+	cpu->code_generation++;
+	cpu_end_block(cpu);
+}
+
+/*
+ * INVPCID, APM volume 3. The TLB does not tell PCIDs apart, so that what it holds is the current one's, and
+ * dropping more is always allowed.
+ */
+void paging_invalidate_pcid(struct cpu *cpu, unsigned type, u64 pcid, u64 linear)
+{
+	switch (type) {
+	case 0:
+		paging_invalidate_page(cpu, linear);
+		return;
+	case 1:
+	case 3:
+		tlb_flush_non_global(&cpu->tlb);
+		break;
+	default:
+		tlb_flush_used(&cpu->tlb);
+		break;
+	}
+	cpu->code_generation++;
+	cpu_end_block(cpu);
+}
