@@ -152,11 +152,8 @@ enum cpu_pending {
 				  set and cleared by the vCPU itself */
 };
 
-/*
- * What holds until after the next instruction (x86/exceptions.h: interrupts_shadow_step). The first two keep
- * interrupts off; the third keeps none off: RFLAGS.RF, loaded by IRET, is still to be cleared.
- */
-enum interrupt_shadow { SHADOW_NONE, SHADOW_STI = 1, SHADOW_MOV_SS = 2, SHADOW_RF = 4 };
+/* What keeps interrupts off until after the next instruction. */
+enum interrupt_shadow { SHADOW_NONE, SHADOW_STI = 1, SHADOW_MOV_SS = 2 };
 
 enum cpu_activity {
 	CPU_RUNNING,

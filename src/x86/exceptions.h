@@ -60,16 +60,16 @@ void debug_set_dr7(struct cpu *cpu, u64 value);
 void debug_after_instruction(struct cpu *cpu, bool tf_was_set);
 
 /*
- * For engines. An instruction that casts a shadow (STI, MOV SS, POP SS; IRET that loads RF) leaves cpu->interrupt_shadow
- * non-zero and ends its block. With it non-zero, call interrupts_take as always when something is pending, then run
- * exactly one instruction, and if that completed, call interrupts_shadow_step (whatever that instruction was: a second
- * shadow right behind the first is none, APM volume 2, 8.5). A faulting one needs no call: exception_deliver ends the shadow.
+ * For engines. An instruction that casts a shadow (STI, MOV SS, POP SS) leaves cpu->interrupt_shadow non-zero and ends
+ * its block. With it non-zero, call interrupts_take as always when something is pending, then run exactly one instruction,
+ * and if that completed, call interrupts_shadow_step with what the shadow was before it (a second shadow right behind
+ * the first is none: APM volume 2, 8.5). A faulting one needs no call: exception_deliver ends the shadow.
+ * RFLAGS.RF, which IRET may set, is the engine's to clear when the next instruction starts.
  */
-static always_inline void interrupts_shadow_step(struct cpu *cpu)
+static always_inline void interrupts_shadow_step(struct cpu *cpu, u8 shadow_before)
 {
-	if (cpu->interrupt_shadow & SHADOW_RF)
-		cpu->other_flags &= ~(u32)RFLAGS_RF;
-	cpu->interrupt_shadow = SHADOW_NONE;
+	if (shadow_before)
+		cpu->interrupt_shadow = SHADOW_NONE;
 }
 
 #endif
