@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One machine's life on Linux. The vCPU has a thread of its own, the console's output another; this one waits for
+ * everything else: the next event's time, input, signals, the machine's end.
+ */
+#include "hosts/linux/runner.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/text.h"
+#include "boards/pc.h"
+#include "core/machine.h"
+#include "core/trace.h"
+#include "hosts/linux/console.h"
+#include "x86/model.h"
+
+/* One nanosecond a tick: the cheapest to compute, and all that a software engine can resolve. */
+#define TSC_HZ 1000000000
+/* What the wall clock of a machine on the instruction clock starts with: 2025-01-01. */
+#define FIXED_WALL_START_NS 1735689600000000000
+
+struct runner {
+	const struct runner_parameters *parameters;
+	struct machine machine;
+	struct console console;
+	int timer, wake, signals;
+	u64 armed_ns; /* what the timer is set to; guarded by machine.lock */
+	bool is_stopped_by_user;
+	enum status boot_status;
+	struct error error;
+	pthread_t vcpu_thread;
+};
+
+static struct runner runner = {.timer = -1, .wake = -1, .signals = -1};
+
+static const struct engine_ops *const engines[] = {&engine_interpreter};
+
+/* ---- the host interface that needs the loop ---- */
+
+static void wake_loop(void)
+{
+	static const u64 one = 1;
+	ssize_t written = write(runner.wake, &one, sizeof(one));
+	(void)written;
+}
+
+/* Sets the timer to the next event. machine->lock is held. */
+static void arm_timer(void)
+{
+	u64 deadline = events_next_deadline(&runner.machine);
+	if (deadline == runner.armed_ns)
+		return;
+	runner.armed_ns = deadline;
+	struct itimerspec when = {0};
+	if (deadline != TIME_NEVER) {
+		u64 host_ns = deadline - runner.machine.clock.offset_ns;
+		if ((i64)host_ns <= 0)
+			host_ns = 1;
+		when.it_value.tv_sec = (time_t)(host_ns / 1000000000);
+		when.it_value.tv_nsec = (long)(host_ns % 1000000000);
+	}
+	timerfd_settime(runner.timer, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+void host_events_changed(struct machine *machine)
+{
+	if (runner.timer >= 0 && machine->clock.kind == CLOCK_REAL && machine->clock.is_running)
+		arm_timer();
+}
+
+void host_machine_ended(struct machine *machine)
+{
+	wake_loop();
+}
+
+void check_failed(const char *file, int line, const char *condition)
+{
+	char buffer[300];
+	struct text text;
+	text_init(&text, buffer, sizeof(buffer));
+	text_format(&text, "a fault of lodge's own at %s:%d (%s), the guest being at rip %lx: please report it",
+		file, line, condition,
+		runner.machine.vcpu_count ? runner.machine.vcpus[0]->cpu.regs[RIP] : 0);
+	host_log(LOG_ERROR, buffer);
+	_exit(LODGE_EXIT_FAULT);
+}
+
+/* ---- creation ---- */
+
+static const struct engine_ops *find_engine(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(engines); i++) {
+		if (text_equal(engines[i]->name, name))
+			return engines[i];
+	}
+	return NULL;
+}
+
+/* The board's load_boot: images to RAM, registers to the first vCPU. At the start and at each reset. */
+static bool load_boot(struct machine *machine, void *context)
+{
+	struct boot_entry entry;
+	struct acpi_platform platform = pc_acpi_platform(machine);
+	runner.boot_status =
+		boot_load(machine, &runner.parameters->images, &platform, &entry, &runner.error);
+	if (runner.boot_status != STATUS_OK) {
+		host_log(LOG_INFO, runner.error.text);
+		return false;
+	}
+	boot_apply(&machine->vcpus[0]->cpu, &entry);
+	return true;
+}
+
+static enum status create_machine(const struct machine_config *config)
+{
+	struct error *error = &runner.error;
+	bool counts = text_equal(config->clock, "instructions");
+	struct machine_parameters parameters = {
+		.engine = find_engine(config->engine),
+		.ram = runner.parameters->ram,
+		.ram_bytes = config->memory,
+		.clock = counts ? CLOCK_INSTRUCTIONS : CLOCK_REAL,
+		.tsc_hz = TSC_HZ,
+		.wall_start_ns = counts ? FIXED_WALL_START_NS : host_wall_clock_ns(),
+		.no_reboot = config->no_reboot,
+		.model = cpu_model_find(config->cpu),
+		.vcpu_count = config->cpus,
+	};
+	if (!parameters.engine)
+		return error_set(error, STATUS_UNSUPPORTED, "no engine '%s' in lodge-vm", config->engine);
+	if (!parameters.model)
+		return error_set(error, STATUS_UNSUPPORTED, "no processor model '%s'", config->cpu);
+	enum status status = parameters.engine->probe(error);
+	if (status != STATUS_OK)
+		return status;
+	status = machine_init(&runner.machine, &parameters);
+	if (status != STATUS_OK)
+		return error_set(error, status, "the machine cannot be made: out of memory");
+	runner.machine.slowdown = config->slowdown;
+	return STATUS_OK;
+}
+
+static enum status create_board(const struct machine_config *config)
+{
+	bool stdio = text_equal(config->console, "stdio");
+	console_init(&runner.console, &runner.machine, stdio ? STDIN_FILENO : -1,
+		stdio ? STDOUT_FILENO : -1, runner.wake);
+	struct pc_parameters parameters = {
+		.console = runner.console.backend,
+		.has_exit_port = config->exit_port,
+		.load_boot = load_boot,
+	};
+	enum status status = pc_create(&runner.machine, &parameters, &runner.console.device);
+	if (status != STATUS_OK)
+		return error_set(
+			&runner.error, status, "the machine's board cannot be made: out of memory");
+	return STATUS_OK;
+}
+
+static enum status create_descriptors(void)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	runner.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	runner.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	runner.timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	runner.armed_ns = TIME_NEVER;
+	if (runner.signals < 0 || runner.wake < 0 || runner.timer < 0)
+		return error_set(&runner.error, STATUS_IO, "no descriptors left: %s", strerror(errno));
+	return STATUS_OK;
+}
+
+/* ---- the loop ---- */
+
+static void drain(int descriptor)
+{
+	u64 count;
+	ssize_t got = read(descriptor, &count, sizeof(count));
+	(void)got;
+}
+
+static void take_signals(void)
+{
+	struct signalfd_siginfo info;
+	while (read(runner.signals, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGUSR1)
+			pc_power_button(&runner.machine);
+		else
+			machine_end(&runner.machine, MACHINE_STOPPED, 0);
+	}
+}
+
+static void run_due_events(void)
+{
+	struct machine *machine = &runner.machine;
+	drain(runner.timer);
+	events_run(machine, clock_now_ns(&machine->clock));
+	host_lock(&machine->lock);
+	runner.armed_ns = 0; /* it has fired: whatever is next must be set anew */
+	arm_timer();
+	host_unlock(&machine->lock);
+}
+
+static void loop(void)
+{
+	struct console *console = &runner.console;
+	while (!machine_has_ended(&runner.machine)) {
+		struct pollfd polled[] = {
+			{.fd = runner.wake, .events = POLLIN},
+			{.fd = runner.timer, .events = POLLIN},
+			{.fd = runner.signals, .events = POLLIN},
+			{.fd = console_wants_input(console) ? console->input : -1, .events = POLLIN},
+		};
+		if (poll(polled, ARRAY_SIZE(polled), -1) < 0)
+			continue;
+		if (polled[0].revents) {
+			drain(runner.wake);
+			console_offer(console);
+		}
+		if (polled[1].revents)
+			run_due_events();
+		if (polled[2].revents)
+			take_signals();
+		if (polled[3].revents && console_read(console)) {
+			runner.is_stopped_by_user = true;
+			machine_end(&runner.machine, MACHINE_STOPPED, 0);
+		}
+	}
+}
+
+static void *vcpu_main(void *argument)
+{
+	vcpu_run(argument);
+	return NULL;
+}
+
+static int exit_status(void)
+{
+	switch (runner.machine.exit) {
+	case MACHINE_POWER_OFF:
+	case MACHINE_RESET:
+		return LODGE_EXIT_OK;
+	case MACHINE_SHUTDOWN:
+		return LODGE_EXIT_SHUTDOWN;
+	case MACHINE_EXIT_PORT:
+		return LODGE_EXIT_PORT + (runner.machine.exit_value & 63);
+	case MACHINE_STOPPED:
+		return runner.is_stopped_by_user ? LODGE_EXIT_OK : LODGE_EXIT_FAILURE;
+	default:
+		return LODGE_EXIT_FAULT;
+	}
+}
+
+static int run_machine(void)
+{
+	clock_start(&runner.machine.clock);
+	if (!console_start(&runner.console) ||
+		pthread_create(&runner.vcpu_thread, NULL, vcpu_main, runner.machine.vcpus[0])) {
+		host_log(LOG_ERROR, "no thread could be started");
+		return LODGE_EXIT_FAILURE;
+	}
+	host_lock(&runner.machine.lock);
+	host_events_changed(&runner.machine);
+	host_unlock(&runner.machine.lock);
+	loop();
+	pthread_join(runner.vcpu_thread, NULL);
+	console_finish(&runner.console);
+	return exit_status();
+}
+
+int runner_run(const struct runner_parameters *parameters)
+{
+	const struct machine_config *config = &parameters->config;
+	runner.parameters = parameters;
+	trace_enabled = config->trace;
+	enum status status = create_descriptors();
+	if (status == STATUS_OK)
+		status = create_machine(config);
+	if (status == STATUS_OK)
+		status = create_board(config);
+	if (status != STATUS_OK) {
+		host_log(LOG_INFO, runner.error.text);
+		return LODGE_EXIT_FAILURE;
+	}
+	runner.machine.reset(&runner.machine);
+	if (runner.boot_status != STATUS_OK)
+		return LODGE_EXIT_FAILURE;
+	if (config->notice[0])
+		host_log(LOG_INFO, config->notice);
+	return run_machine();
+}
