@@ -247,6 +247,8 @@ static size_t token_end(const jsmntok_t *token)
 	return (size_t)token->end + (token->type == JSMN_STRING);
 }
 
+_Static_assert(sizeof(struct machine_config) < 32768, "a description is too large for the stack");
+
 static enum status read_fields(struct reader *reader, struct machine_config *config,
 	const jsmntok_t *tokens, int count, enum config_audience audience)
 {

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A little writer of ACPI machine language: ACPI specification 6.4, chapter 20, and the resource descriptors of 6.4. Things that
+ * hold others are begun and ended; the end fills in the length.
+ */
+#ifndef BOOT_ACPI_AML_H
+#define BOOT_ACPI_AML_H
+
+#include "base/types.h"
+
+struct aml {
+	u8 *bytes;
+	u32 capacity, length;
+	bool overflowed; /* what did not fit is missing */
+};
+
+void aml_byte(struct aml *aml, u8 byte);
+void aml_bytes(struct aml *aml, const void *from, u32 bytes);
+
+/* Each begin returns what its aml_end takes. At most 4,095 bytes lie between them. */
+u32 aml_scope_begin(struct aml *aml, const char *name);	 /* "_SB_": four letters, from the root */
+u32 aml_device_begin(struct aml *aml, const char *name); /* "COM1" */
+void aml_end(struct aml *aml, u32 begun);
+
+void aml_name_integer(struct aml *aml, const char *name, u8 value);
+/* Name (_HID, EisaId ("PNP0501")) */
+void aml_name_eisa(struct aml *aml, const char *name, const char *identity);
+/* Name (name, Package () {values}) */
+void aml_name_package(struct aml *aml, const char *name, const u8 *values, u8 count);
+
+/* What a device's _CRS lists. */
+struct aml_resources {
+	struct {
+		u16 port;
+		u8 count; /* 0: not there */
+	} ports[2];
+	i16 irq; /* ISA interrupt, edge; -1: none */
+};
+void aml_name_resources(struct aml *aml, const struct aml_resources *resources);
+
+#endif
