@@ -26,4 +26,10 @@ enum decode_result decode(const u8 *bytes, unsigned available, enum insn_size co
 /* One instruction in Intel syntax; address is its first byte's, for branch targets. */
 void insn_print(struct text *text, const struct insn *insn, u64 address);
 
+/*
+ * How many variants of the semantics that the tables name do not exist: their rows raise #UD. report, unless NULL, is called
+ * with the name of each, without the `execute_` prefix.
+ */
+unsigned decode_missing_handlers(void (*report)(void *context, const char *handler), void *context);
+
 #endif
