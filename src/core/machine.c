@@ -112,5 +112,42 @@ void machine_end(struct machine *machine, enum machine_exit why, u8 value)
 		    &machine->exit, &runs, why, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		return;
 	stop_vcpus(machine);
+	host_signal_raise(&machine->parked);
 	host_machine_ended(machine);
+}
+
+void machine_request_pause(struct machine *machine)
+{
+	__atomic_store_n(&machine->pause_requested, 1, __ATOMIC_SEQ_CST);
+	stop_vcpus(machine);
+}
+
+static bool all_parked(const struct machine *machine)
+{
+	for (unsigned i = 0; i < machine->vcpu_count; i++) {
+		if (!atomic_load_32(&machine->vcpus[i]->is_parked))
+			return false;
+	}
+	return true;
+}
+
+void machine_pause(struct machine *machine)
+{
+	machine_request_pause(machine);
+	while (!machine_has_ended(machine) && !all_parked(machine))
+		host_signal_wait(&machine->parked, TIME_NEVER);
+	host_lock(&machine->lock);
+	clock_stop(&machine->clock);
+	host_unlock(&machine->lock);
+}
+
+void machine_resume(struct machine *machine)
+{
+	host_lock(&machine->lock);
+	clock_start(&machine->clock);
+	host_events_changed(machine);
+	host_unlock(&machine->lock);
+	__atomic_store_n(&machine->pause_requested, 0, __ATOMIC_SEQ_CST);
+	for (unsigned i = 0; i < machine->vcpu_count; i++)
+		host_signal_raise(&machine->vcpus[i]->wake);
 }

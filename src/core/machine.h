@@ -45,6 +45,8 @@ struct machine {
 	u32 exit; /* enum machine_exit; atomic, set once */
 	u8 exit_value;
 	u32 reset_requested; /* atomic: a reset is to be done by the vCPU thread before its next run */
+	u32 pause_requested; /* atomic: vCPUs stand still between two instructions */
+	struct host_signal parked; /* a vCPU has come to stand, or the machine has ended */
 	u64 slowdown; /* tests: the engine is made this many times slower; 0, 1: not */
 	/* The board's: puts everything into its power-on state and loads the boot images anew. */
 	void (*reset)(struct machine *machine);
@@ -76,6 +78,21 @@ void machine_reset_devices(struct machine *machine);
 /* From devices, any thread: the guest asks to be reset, or powered off; or the host stops it. The first one counts. */
 void machine_request_reset(struct machine *machine);
 void machine_end(struct machine *machine, enum machine_exit why, u8 value);
+
+/*
+ * Brings all vCPUs to stand between two instructions, and the clock with them; returns when they do, or the machine has
+ * ended. Pauses do not nest. From one thread at a time, which is no vCPU's.
+ */
+void machine_pause(struct machine *machine);
+void machine_resume(struct machine *machine);
+/* The same from a vCPU's own thread (a debugger's breakpoint): takes effect when its engine's run returns. */
+void machine_request_pause(struct machine *machine);
+
+static inline bool machine_is_pausing(const struct machine *machine)
+{
+	return __atomic_load_n(&machine->pause_requested, __ATOMIC_ACQUIRE);
+}
+
 static inline bool machine_has_ended(const struct machine *machine)
 {
 	return __atomic_load_n(&machine->exit, __ATOMIC_ACQUIRE) != MACHINE_RUNS;

@@ -333,9 +333,21 @@ static void step_real(struct vcpu *vcpu)
 	}
 }
 
+static void park_while_paused(struct vcpu *vcpu)
+{
+	struct machine *machine = vcpu->machine;
+	while (machine_is_pausing(machine) && !machine_has_ended(machine)) {
+		__atomic_store_n(&vcpu->is_parked, 1, __ATOMIC_SEQ_CST);
+		host_signal_raise(&machine->parked);
+		host_signal_wait(&vcpu->wake, TIME_NEVER);
+	}
+	__atomic_store_n(&vcpu->is_parked, 0, __ATOMIC_SEQ_CST);
+}
+
 void vcpu_run(struct vcpu *vcpu)
 {
 	while (!machine_has_ended(vcpu->machine)) {
+		park_while_paused(vcpu);
 		reset_if_requested(vcpu);
 		if (counts_insns(vcpu))
 			step_counting(vcpu, TIME_NEVER);

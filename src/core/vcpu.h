@@ -20,6 +20,13 @@ struct vcpu {
 	u64 insns_timed;	    /* CLOCK_INSTRUCTIONS: the engine's count when the clock was last advanced */
 	u64 tsc_offset;		    /* guest TSC = clock_tsc + offset (wrapping) */
 	struct state_object state;
+	u32 is_parked; /* atomic: it stands still for machine_pause */
+	/*
+	 * A debugger's: called before each instruction, with RIP at it; true: end the run before it. Slow: NULL when nobody
+	 * steps or has breakpoints. Set only while the machine is paused.
+	 */
+	bool (*before_insn)(struct vcpu *vcpu, void *context);
+	void *before_insn_context;
 };
 
 /* Prepares cpu, environment and state; memory for it comes from the caller, zeroed. */

@@ -206,8 +206,10 @@ static no_inline enum run_exit run_blocks(struct vcpu *vcpu)
 			return cpu->activity == CPU_SHUTDOWN ? RUN_SHUTDOWN : RUN_IDLE;
 		if (unlikely(interpreter->retired >= interpreter->limit))
 			return RUN_STOPPED;
+		if (unlikely(vcpu->before_insn) && vcpu->before_insn(vcpu, vcpu->before_insn_context))
+			return RUN_STOPPED;
 		if (unlikely((cpu->other_flags & (RFLAGS_TF | RFLAGS_RF)) || cpu->interrupt_shadow ||
-			     cpu->debug_active)) {
+			     cpu->debug_active || vcpu->before_insn)) {
 			run_one(cpu, interpreter);
 			continue;
 		}

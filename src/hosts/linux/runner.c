@@ -34,7 +34,7 @@ struct runner {
 	struct machine machine;
 	struct console console;
 	int timer, wake, signals;
-	u64 armed_ns; /* what the timer is set to; guarded by machine.lock */
+	u64 armed_ns; /* host time that the timer is set to; guarded by machine.lock */
 	bool is_stopped_by_user;
 	enum status boot_status;
 	struct error error;
@@ -57,24 +57,23 @@ static void wake_loop(void)
 /* Sets the timer to the next event. machine->lock is held. */
 static void arm_timer(void)
 {
-	u64 deadline = events_next_deadline(&runner.machine);
-	if (deadline == runner.armed_ns)
+	const struct clock *clock = &runner.machine.clock;
+	u64 deadline = events_next_deadline(&runner.machine), host_ns = 0;
+	if (clock->kind != CLOCK_REAL || !clock->is_running)
 		return;
-	runner.armed_ns = deadline;
-	struct itimerspec when = {0};
-	if (deadline != TIME_NEVER) {
-		u64 host_ns = deadline - runner.machine.clock.offset_ns;
-		if ((i64)host_ns <= 0)
-			host_ns = 1;
-		when.it_value.tv_sec = (time_t)(host_ns / 1000000000);
-		when.it_value.tv_nsec = (long)(host_ns % 1000000000);
-	}
+	if (deadline != TIME_NEVER)
+		host_ns = MAX((i64)(deadline - clock->offset_ns), 1);
+	if (host_ns == runner.armed_ns)
+		return;
+	runner.armed_ns = host_ns;
+	struct itimerspec when = {.it_value.tv_sec = (time_t)(host_ns / 1000000000),
+		.it_value.tv_nsec = (long)(host_ns % 1000000000)};
 	timerfd_settime(runner.timer, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
 void host_events_changed(struct machine *machine)
 {
-	if (runner.timer >= 0 && machine->clock.kind == CLOCK_REAL && machine->clock.is_running)
+	if (runner.timer >= 0)
 		arm_timer();
 }
 
@@ -210,7 +209,7 @@ static void run_due_events(void)
 	drain(runner.timer);
 	events_run(machine, clock_now_ns(&machine->clock));
 	host_lock(&machine->lock);
-	runner.armed_ns = 0; /* it has fired: whatever is next must be set anew */
+	runner.armed_ns = TIME_NEVER; /* it has fired: whatever is next is set anew */
 	arm_timer();
 	host_unlock(&machine->lock);
 }
