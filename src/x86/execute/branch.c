@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Near JMP, Jcc, CALL, RET, LOOP, JCXZ, and BOUND. A target must be canonical in 64-bit code and within CS's limit
+ * elsewhere: #GP(0) of the branch itself, before anything has changed. A 16-bit operand size cuts the target, in
+ * 64-bit code, too (APM volume 3, near branches; Intel's processors ignore the prefix there).
+ */
+#include "x86/execute/operands.h"
+#include "x86/execute/stack.h"
+#include "x86/paging.h"
+
+/* The target, cut to the operand size, if it can be fetched from. */
+static always_inline u64 branch_check(struct cpu *cpu, u64 target, enum insn_size size)
+{
+	if (likely(size == SIZE_64)) {
+		if (unlikely(!address_is_canonical(target)))
+			raise_gp(cpu, 0);
+		return target;
+	}
+	target = size == SIZE_32 ? (u32)target : (u16)target;
+	if (!cpu_is_64_bit(cpu) && target > cpu->segments[SEGMENT_CS].limit)
+		raise_gp(cpu, 0);
+	return target;
+}
+
+static always_inline u64 branch_relative(struct cpu *cpu, const struct insn *insn)
+{
+	return branch_check(cpu, cpu->regs[RIP] + insn->immediate, insn->operand_size);
+}
+
+/* ---- JMP, CALL, RET ------------------------------------------------------------------------------ */
+
+#define DEFINE_BRANCHES(bits)                                                                  \
+	HANDLER(jmp_J_##bits)                                                                  \
+	{                                                                                      \
+		u64 target = cpu->regs[RIP] + insn->immediate;                                 \
+		cpu->regs[RIP] = branch_check(cpu, target, SIZE_##bits);                       \
+	}                                                                                      \
+	HANDLER(jmp_E_##bits##_r)                                                              \
+	{                                                                                      \
+		cpu->regs[RIP] = branch_check(cpu, rm_get_##bits(cpu, insn), SIZE_##bits);     \
+	}                                                                                      \
+	HANDLER(jmp_E_##bits##_m)                                                              \
+	{                                                                                      \
+		cpu->regs[RIP] = branch_check(cpu, memory_get_##bits(cpu, insn), SIZE_##bits); \
+	}                                                                                      \
+	static always_inline void call_##bits(struct cpu *cpu, u64 target)                     \
+	{                                                                                      \
+		target = branch_check(cpu, target, SIZE_##bits);                               \
+		stack_push_##bits(cpu, (u##bits)cpu->regs[RIP]);                               \
+		cpu->regs[RIP] = target;                                                       \
+	}                                                                                      \
+	HANDLER(call_J_##bits)                                                                 \
+	{                                                                                      \
+		call_##bits(cpu, cpu->regs[RIP] + insn->immediate);                            \
+	}                                                                                      \
+	HANDLER(call_E_##bits##_r)                                                             \
+	{                                                                                      \
+		call_##bits(cpu, rm_get_##bits(cpu, insn));                                    \
+	}                                                                                      \
+	HANDLER(call_E_##bits##_m)                                                             \
+	{                                                                                      \
+		call_##bits(cpu, memory_get_##bits(cpu, insn));                                \
+	}                                                                                      \
+	HANDLER(ret_##bits)                                                                    \
+	{                                                                                      \
+		cpu->regs[RIP] = branch_check(cpu, stack_top_##bits(cpu), SIZE_##bits);        \
+		stack_adjust(cpu, bits / 8);                                                   \
+	}                                                                                      \
+	HANDLER(ret_I_##bits)                                                                  \
+	{                                                                                      \
+		cpu->regs[RIP] = branch_check(cpu, stack_top_##bits(cpu), SIZE_##bits);        \
+		stack_adjust(cpu, bits / 8 + (u16)insn->immediate);                            \
+	}
+
+FOR_SIZES_V(DEFINE_BRANCHES)
+
+/* ---- by condition -------------------------------------------------------------------------------- */
+
+#define DEFINE_JCC(code)                                             \
+	HANDLER(jcc_J_##code)                                        \
+	{                                                            \
+		if (flags_condition(cpu->arithmetic_flags, code))    \
+			cpu->regs[RIP] = branch_relative(cpu, insn); \
+	}
+
+FOR_CONDITIONS(DEFINE_JCC)
+
+static u64 count_get(const struct cpu *cpu, const struct insn *insn)
+{
+	u64 rcx = cpu->regs[RCX];
+	return insn->address_size == SIZE_64	? rcx
+		: insn->address_size == SIZE_32 ? (u32)rcx
+						: (u16)rcx;
+}
+
+static void count_set(struct cpu *cpu, const struct insn *insn, u64 count)
+{
+	if (insn->address_size == SIZE_16)
+		reg_set_16(cpu, RCX * 8, (u16)count);
+	else
+		cpu->regs[RCX] = insn->address_size == SIZE_32 ? (u32)count : count;
+}
+
+/* RCX is counted down only when the branch, if taken, is good. */
+static void branch_loop(struct cpu *cpu, const struct insn *insn, bool condition)
+{
+	u64 count = count_get(cpu, insn) - 1;
+	if (insn->address_size != SIZE_64)
+		count = insn->address_size == SIZE_32 ? (u32)count : (u16)count;
+	if (count && condition)
+		cpu->regs[RIP] = branch_relative(cpu, insn);
+	count_set(cpu, insn, count);
+}
+
+HANDLER(loop)
+{
+	branch_loop(cpu, insn, true);
+}
+
+HANDLER(loope)
+{
+	branch_loop(cpu, insn, cpu->arithmetic_flags & PACKED_ZF);
+}
+
+HANDLER(loopne)
+{
+	branch_loop(cpu, insn, !(cpu->arithmetic_flags & PACKED_ZF));
+}
+
+HANDLER(jcxz)
+{
+	if (!count_get(cpu, insn))
+		cpu->regs[RIP] = branch_relative(cpu, insn);
+}
+
+/* ---- BOUND --------------------------------------------------------------------------------------- */
+
+/* Two signed bounds in memory, both included. */
+HANDLER(bound)
+{
+	bool wide = insn->operand_size == SIZE_32;
+	unsigned bytes = wide ? 4 : 2;
+	u64 at_low = address_linear(cpu, insn, bytes, ACCESS_READ);
+	u64 at_high = address_linear_at(cpu, insn, bytes, bytes, ACCESS_READ);
+	i32 index, low, high;
+	if (wide) {
+		index = (i32)reg_get_32(cpu, insn->reg);
+		low = (i32)load_32(cpu, at_low);
+		high = (i32)load_32(cpu, at_high);
+	} else {
+		index = (i16)reg_get_16(cpu, insn->reg);
+		low = (i16)load_16(cpu, at_low);
+		high = (i16)load_16(cpu, at_high);
+	}
+	if (index < low || index > high)
+		raise_exception(cpu, EXCEPTION_BR);
+}

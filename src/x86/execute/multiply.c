@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * MUL, IMUL, DIV, IDIV by the host's instructions; what would raise #DE is found before. APM volume 3.
+ */
+#include "x86/execute/operands.h"
+
+/* ---- multiplication ------------------------------------------------------------------------------ */
+
+/* low * factor = high:low. */
+#define DEFINE_HOST_MULTIPLY(name, bits)                                          \
+	static always_inline void host_##name##_##bits(                           \
+		u##bits *low, u##bits *high, u##bits factor, packed_flags *flags) \
+	{                                                                         \
+		u64 a = *low;                                                     \
+		u64 result;                                                       \
+		__asm__(#name SUFFIX_##bits " %3\n\tmovq %%rax, %1" SAVE_FLAGS    \
+			: "+a"(a), "=&r"(result), "=d"(*high)                     \
+			: "r"(factor)                                             \
+			: "cc");                                                  \
+		*low = (u##bits)result;                                           \
+		*flags = (packed_flags)a;                                         \
+	}
+
+#define DEFINE_MULTIPLY_FORM(name, bits, form, source)                                        \
+	HANDLER(name##_E_##bits##_##form)                                                     \
+	{                                                                                     \
+		u##bits low = reg_get_##bits(cpu, RAX * 8);                                   \
+		u##bits high;                                                                 \
+		host_##name##_##bits(&low, &high, source(cpu, insn), &cpu->arithmetic_flags); \
+		reg_set_##bits(cpu, RAX * 8, low);                                            \
+		reg_set_##bits(cpu, RDX * 8, high);                                           \
+	}
+
+#define DEFINE_MULTIPLY(name, bits)                        \
+	DEFINE_HOST_MULTIPLY(name, bits)                   \
+	DEFINE_MULTIPLY_FORM(name, bits, r, rm_get_##bits) \
+	DEFINE_MULTIPLY_FORM(name, bits, m, memory_get_##bits)
+
+#define DEFINE_MULTIPLIES(bits) DEFINE_MULTIPLY(mul, bits) DEFINE_MULTIPLY(imul, bits)
+
+FOR_SIZES_V(DEFINE_MULTIPLIES)
+
+/* Bytes: AX = AL * source. */
+#define DEFINE_MULTIPLY_BYTE(name)                                                 \
+	static always_inline void multiply_byte_##name(struct cpu *cpu, u8 factor) \
+	{                                                                          \
+		u64 a = (u8)cpu->regs[RAX];                                        \
+		u64 result;                                                        \
+		__asm__(#name "b %2\n\tmovq %%rax, %1" SAVE_FLAGS                  \
+			: "+a"(a), "=&r"(result)                                   \
+			: "r"(factor)                                              \
+			: "cc");                                                   \
+		reg_set_16(cpu, RAX * 8, (u16)result);                             \
+		cpu->arithmetic_flags = (packed_flags)a;                           \
+	}                                                                          \
+	HANDLER(name##_E_8_r)                                                      \
+	{                                                                          \
+		multiply_byte_##name(cpu, rm_get_8(cpu, insn));                    \
+	}                                                                          \
+	HANDLER(name##_E_8_m)                                                      \
+	{                                                                          \
+		multiply_byte_##name(cpu, memory_get_8(cpu, insn));                \
+	}
+
+DEFINE_MULTIPLY_BYTE(mul)
+DEFINE_MULTIPLY_BYTE(imul)
+
+#define DEFINE_IMUL(bits)                                                                         \
+	static always_inline u##bits host_imul2_##bits(u##bits a, u##bits b, packed_flags *flags) \
+	{                                                                                         \
+		packed_flags after;                                                               \
+		__asm__("imul" SUFFIX_##bits " %2, %0" SAVE_FLAGS                                 \
+			: "+r"(a), "=a"(after)                                                    \
+			: "r"(b)                                                                  \
+			: "cc");                                                                  \
+		*flags = after;                                                                   \
+		return a;                                                                         \
+	}                                                                                         \
+	HANDLER(imul_GE_##bits##_r)                                                               \
+	{                                                                                         \
+		reg_set_##bits(cpu, insn->reg,                                                    \
+			host_imul2_##bits(reg_get_##bits(cpu, insn->reg),                         \
+				rm_get_##bits(cpu, insn), &cpu->arithmetic_flags));               \
+	}                                                                                         \
+	HANDLER(imul_GE_##bits##_m)                                                               \
+	{                                                                                         \
+		u##bits value = memory_get_##bits(cpu, insn);                                     \
+		reg_set_##bits(cpu, insn->reg,                                                    \
+			host_imul2_##bits(                                                        \
+				reg_get_##bits(cpu, insn->reg), value, &cpu->arithmetic_flags));  \
+	}                                                                                         \
+	HANDLER(imul_GEI_##bits##_r)                                                              \
+	{                                                                                         \
+		reg_set_##bits(cpu, insn->reg,                                                    \
+			host_imul2_##bits(rm_get_##bits(cpu, insn), (u##bits)insn->immediate,     \
+				&cpu->arithmetic_flags));                                         \
+	}                                                                                         \
+	HANDLER(imul_GEI_##bits##_m)                                                              \
+	{                                                                                         \
+		u##bits value = memory_get_##bits(cpu, insn);                                     \
+		reg_set_##bits(cpu, insn->reg,                                                    \
+			host_imul2_##bits(                                                        \
+				value, (u##bits)insn->immediate, &cpu->arithmetic_flags));        \
+	}
+
+FOR_SIZES_V(DEFINE_IMUL)
+
+/* ---- division ------------------------------------------------------------------------------------ */
+
+/* high:low / divisor: the quotient in *low, the remainder in *high; it must fit. */
+#define DEFINE_HOST_DIVIDE(name, bits)                                             \
+	static always_inline void host_##name##_##bits(                            \
+		u##bits *low, u##bits *high, u##bits divisor, packed_flags *flags) \
+	{                                                                          \
+		u64 a = *low;                                                      \
+		u64 result;                                                        \
+		__asm__(#name SUFFIX_##bits " %3\n\tmovq %%rax, %1" SAVE_FLAGS     \
+			: "+a"(a), "=&r"(result), "+d"(*high)                      \
+			: "r"(divisor)                                             \
+			: "cc");                                                   \
+		*low = (u##bits)result;                                            \
+		*flags = (packed_flags)a;                                          \
+	}
+
+/* An unsigned quotient fits if the high half is less than the divisor (zero included). */
+#define DEFINE_DIVIDE_FITS(bits)                                                                    \
+	static always_inline bool div_fits_##bits(u##bits low, u##bits high, u##bits divisor)       \
+	{                                                                                           \
+		return high < divisor;                                                              \
+	}                                                                                           \
+	/* A signed one if its magnitude does, and leaves the sign's bit: 2^(n-1) only negative. */ \
+	static bool idiv_fits_##bits(u##bits low, u##bits high, u##bits divisor)                    \
+	{                                                                                           \
+		bool negative = high >> (bits - 1), divisor_negative = divisor >> (bits - 1);       \
+		u##bits magnitude = divisor_negative ? (u##bits) - divisor : divisor;               \
+		if (negative) {                                                                     \
+			low = (u##bits) - low;                                                      \
+			high = (u##bits)(~high + (low == 0));                                       \
+		}                                                                                   \
+		if (high >= magnitude)                                                              \
+			return false;                                                               \
+		packed_flags flags;                                                                 \
+		host_div_##bits(&low, &high, magnitude, &flags);                                    \
+		return low <= (u##bits)((((u##bits)1 << (bits - 1)) - 1) +                          \
+				      (negative != divisor_negative));                              \
+	}
+
+#define DEFINE_DIVIDE(name, bits)                                                          \
+	static always_inline void divide_##name##_##bits(struct cpu *cpu, u##bits divisor) \
+	{                                                                                  \
+		u##bits low = reg_get_##bits(cpu, RAX * 8);                                \
+		u##bits high = reg_get_##bits(cpu, RDX * 8);                               \
+		if (unlikely(!name##_fits_##bits(low, high, divisor)))                     \
+			raise_exception(cpu, EXCEPTION_DE);                                \
+		host_##name##_##bits(&low, &high, divisor, &cpu->arithmetic_flags);        \
+		reg_set_##bits(cpu, RAX * 8, low);                                         \
+		reg_set_##bits(cpu, RDX * 8, high);                                        \
+	}                                                                                  \
+	HANDLER(name##_E_##bits##_r)                                                       \
+	{                                                                                  \
+		divide_##name##_##bits(cpu, rm_get_##bits(cpu, insn));                     \
+	}                                                                                  \
+	HANDLER(name##_E_##bits##_m)                                                       \
+	{                                                                                  \
+		divide_##name##_##bits(cpu, memory_get_##bits(cpu, insn));                 \
+	}
+
+#define DEFINE_DIVIDES(bits)           \
+	DEFINE_HOST_DIVIDE(div, bits)  \
+	DEFINE_HOST_DIVIDE(idiv, bits) \
+	DEFINE_DIVIDE_FITS(bits)       \
+	DEFINE_DIVIDE(div, bits)       \
+	DEFINE_DIVIDE(idiv, bits)
+
+FOR_SIZES_V(DEFINE_DIVIDES)
+
+/* Bytes: AX / source, the quotient in AL and the remainder in AH. */
+static bool div_fits_8(u16 dividend, u8 divisor)
+{
+	return (dividend >> 8) < divisor;
+}
+
+static bool idiv_fits_8(u16 dividend, u8 divisor)
+{
+	if (!divisor)
+		return false;
+	int quotient = (i16)dividend / (i8)divisor;
+	return quotient >= -128 && quotient <= 127;
+}
+
+#define DEFINE_DIVIDE_BYTE(name)                                                  \
+	static always_inline void divide_byte_##name(struct cpu *cpu, u8 divisor) \
+	{                                                                         \
+		u64 a = (u16)cpu->regs[RAX];                                      \
+		u64 result;                                                       \
+		if (unlikely(!name##_fits_8((u16)a, divisor)))                    \
+			raise_exception(cpu, EXCEPTION_DE);                       \
+		__asm__(#name "b %2\n\tmovq %%rax, %1" SAVE_FLAGS                 \
+			: "+a"(a), "=&r"(result)                                  \
+			: "r"(divisor)                                            \
+			: "cc");                                                  \
+		reg_set_16(cpu, RAX * 8, (u16)result);                            \
+		cpu->arithmetic_flags = (packed_flags)a;                          \
+	}                                                                         \
+	HANDLER(name##_E_8_r)                                                     \
+	{                                                                         \
+		divide_byte_##name(cpu, rm_get_8(cpu, insn));                     \
+	}                                                                         \
+	HANDLER(name##_E_8_m)                                                     \
+	{                                                                         \
+		divide_byte_##name(cpu, memory_get_8(cpu, insn));                 \
+	}
+
+DEFINE_DIVIDE_BYTE(div)
+DEFINE_DIVIDE_BYTE(idiv)

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the integer semantics share: per-size words for the macros that make the families, operands by form, the
+ * read-modify-write of memory operands, and the guest's flags in the host's flags register.
+ */
+#ifndef X86_EXECUTE_OPERANDS_H
+#define X86_EXECUTE_OPERANDS_H
+
+#include "x86/address.h"
+#include "x86/decode/handlers.h"
+#include "x86/flags.h"
+#include "x86/raise.h"
+
+/* The assembler's suffix of a size, and the pieces of inline assembly around one arithmetic instruction. */
+#define SUFFIX_8 "b"
+#define SUFFIX_16 "w"
+#define SUFFIX_32 "l"
+#define SUFFIX_64 "q"
+
+#define SAVE_FLAGS "\n\tlahf\n\tseto %%al"
+/* CF, PF, AF, ZF and SF only; enough before instructions that read CF and write OF. */
+#define LOAD_FLAGS_BUT_OF "sahf\n\t"
+/* All of them: 1 + 127 overflows a signed byte, 0 + 127 does not. */
+#define LOAD_FLAGS "addb $127, %%al\n\tsahf\n\t"
+
+#define HANDLER(name) void execute_##name(struct cpu *cpu, const struct insn *insn)
+
+#define FOR_SIZES(X) X(8) X(16) X(32) X(64)
+#define FOR_SIZES_V(X) X(16) X(32) X(64)
+#define FOR_CONDITIONS(X) \
+	X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
+
+/* The two hooks around a locked access that cannot be one host instruction (MMIO, page end): a bus lock. */
+static always_inline void access_split_lock(struct cpu *cpu) {}
+
+static always_inline void access_split_unlock(struct cpu *cpu) {}
+
+#define DEFINE_OPERANDS(bits)                                                                      \
+	static always_inline u##bits rm_get_##bits(const struct cpu *cpu, const struct insn *insn) \
+	{                                                                                          \
+		return reg_get_##bits(cpu, insn->rm);                                              \
+	}                                                                                          \
+	static always_inline u##bits memory_get_##bits(struct cpu *cpu, const struct insn *insn)   \
+	{                                                                                          \
+		return load_##bits(cpu, address_linear(cpu, insn, bits / 8, ACCESS_READ));         \
+	}                                                                                          \
+	static always_inline void memory_set_##bits(                                               \
+		struct cpu *cpu, const struct insn *insn, u##bits value)                           \
+	{                                                                                          \
+		store_##bits(cpu, address_linear(cpu, insn, bits / 8, ACCESS_WRITE), value);       \
+	}                                                                                          \
+	/* A memory operand that is read and then written: see rmw_begin. */                       \
+	static always_inline u##bits rmw_get_##bits(struct cpu *cpu, const struct rmw *rmw)        \
+	{                                                                                          \
+		return likely(rmw->at) ? ram_load_##bits(rmw->at) : load_##bits(cpu, rmw->linear); \
+	}                                                                                          \
+	static always_inline void rmw_set_##bits(                                                  \
+		struct cpu *cpu, const struct rmw *rmw, u##bits value)                             \
+	{                                                                                          \
+		if (likely(rmw->at))                                                               \
+			ram_store_##bits(rmw->at, value);                                          \
+		else                                                                               \
+			store_##bits(cpu, rmw->linear, value);                                     \
+	}
+
+/* A memory operand for reading and writing: everything that can fault has been checked. */
+struct rmw {
+	u64 linear;
+	void *at; /* NULL: by load and store (MMIO, page end) */
+};
+
+static always_inline struct rmw rmw_begin_linear(struct cpu *cpu, u64 linear, unsigned bytes)
+{
+	return (struct rmw){linear, access_rmw(cpu, linear, bytes)};
+}
+
+static always_inline struct rmw rmw_begin(struct cpu *cpu, const struct insn *insn, unsigned bytes)
+{
+	return rmw_begin_linear(cpu, address_linear(cpu, insn, bytes, ACCESS_WRITE), bytes);
+}
+
+FOR_SIZES(DEFINE_OPERANDS)
+
+/* An absolute or relative near branch's target, checked, becomes RIP: execute/branch.c. */
+void branch_to(struct cpu *cpu, const struct insn *insn, u64 target);
+
+#endif

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * MOVS, STOS, LODS, SCAS, CMPS, alone and repeated: APM volume 3.
+ *
+ * A repeated one goes over runs: as many elements as lie within one page of RAM at each pointer, without an
+ * address or a segment limit wrapping, are one host string instruction on the host's addresses. So overlaps come
+ * out exactly as they do element by element. What a run can't have (MMIO, elements across a page end,
+ * breakpoints, single steps) goes one element at a time. Registers are right after each run, so a fault or an interrupt
+ * finds RCX, RSI and RDI at the element it happened before.
+ */
+#include "x86/execute/string.h"
+
+/* One end of a run. */
+struct string_end {
+	u64 linear; /* of the current element */
+	u8 *host;   /* the current element in RAM; NULL: none */
+};
+
+/* ---- how long a run may be ----------------------------------------------------------------------- */
+
+/* Elements from `at` on that end before the page does, in the direction; 0 when the first crosses its end. */
+static u64 elements_in_page(u64 at, unsigned bytes, bool backward)
+{
+	u64 in_page = at & ~PAGE_MASK;
+	if (in_page > PAGE_SIZE - bytes)
+		return 0;
+	return backward ? in_page / bytes + 1 : (PAGE_SIZE - in_page) / bytes;
+}
+
+/* The same for the address size's wrap: offset's elements that need none. */
+static u64 elements_before_wrap(const struct insn *insn, u64 offset, unsigned bytes, bool backward)
+{
+	u64 last = string_cut(insn, ~(u64)0);
+	if (offset > last - (bytes - 1))
+		return 0;
+	return backward ? offset / bytes + 1 : (last - offset - (bytes - 1)) / bytes + 1;
+}
+
+/* Outside 64-bit code: whether the whole run lies within the segment; no answer is given by raising. */
+static bool run_within_segment(
+	struct cpu *cpu, unsigned name, u64 offset, u64 count, unsigned bytes, bool backward)
+{
+	const struct segment *segment = &cpu->segments[name];
+	bool expands_down = (segment->attributes & (SEGMENT_S | 0xc)) == (SEGMENT_S | 0x4);
+	u64 first = backward ? offset - (count - 1) * bytes : offset;
+	return !expands_down && first + count * bytes - 1 <= segment->limit;
+}
+
+/* One pointer's limit on the run's `count`. */
+static u64 run_limit(struct cpu *cpu, const struct insn *insn, enum register_name name, u64 linear,
+	u64 count, unsigned bytes)
+{
+	bool backward = string_backward(cpu);
+	u64 offset = string_get(cpu, insn, name);
+	count = MIN(count, elements_in_page(linear, bytes, backward));
+	if (likely(insn->code_size == SIZE_64 && insn->address_size == SIZE_64))
+		return count;
+	count = MIN(count, elements_before_wrap(insn, offset, bytes, backward));
+	if (count <= 1 || insn->code_size == SIZE_64)
+		return count;
+	unsigned segment = name == RSI ? insn->segment : SEGMENT_ES;
+	return run_within_segment(cpu, segment, offset, count, bytes, backward) ? count : 1;
+}
+
+/*
+ * The host's address of the run's first element. The element itself is asked for first, so that a fault names its
+ * address; then the whole run, so that watched pages hear of all that will be written.
+ */
+static u8 *run_host(struct cpu *cpu, u64 linear, u64 count, unsigned bytes, enum access_kind kind)
+{
+	u8 *host = paging_host_address(cpu, linear, bytes, kind, cpu->tlb_mode);
+	if (!host || count == 1)
+		return host;
+	if (!string_backward(cpu))
+		return paging_host_address(cpu, linear, count * bytes, kind, cpu->tlb_mode);
+	u64 below = (count - 1) * bytes;
+	host = paging_host_address(cpu, linear - below, count * bytes, kind, cpu->tlb_mode);
+	return host ? host + below : NULL;
+}
+
+/* RSI and RDI, as far as they are used, and RCX after `count` elements. */
+static void run_advance(
+	struct cpu *cpu, const struct insn *insn, unsigned ends, u64 count, unsigned bytes)
+{
+	u64 delta = count * string_step(cpu, bytes);
+	if (ends & BIT(RSI))
+		string_add(cpu, insn, RSI, delta);
+	if (ends & BIT(RDI))
+		string_add(cpu, insn, RDI, delta);
+	string_add(cpu, insn, RCX, -count);
+}
+
+/* ---- the host's string instructions -------------------------------------------------------------- */
+
+/* The direction flag is set within one piece of assembly only: the compiler relies on it being clear. */
+#define IN_DIRECTION(instruction) \
+	"testb %b[backward], %b[backward]\n\tjz 1f\n\tstd\n1:\t" instruction SAVE_FLAGS "\n\tcld"
+
+#define DEFINE_HOST_STRING(bits)                                                                    \
+	static void host_movs_##bits(u8 *to, const u8 *from, u64 count, bool backward)              \
+	{                                                                                           \
+		if (backward)                                                                       \
+			__asm__ volatile("std\n\trep movs" SUFFIX_##bits "\n\tcld"                  \
+					 : "+D"(to), "+S"(from), "+c"(count)                        \
+					 :                                                          \
+					 : "memory", "cc");                                         \
+		else                                                                                \
+			__asm__ volatile("rep movs" SUFFIX_##bits                                   \
+					 : "+D"(to), "+S"(from), "+c"(count)                        \
+					 :                                                          \
+					 : "memory");                                               \
+	}                                                                                           \
+	static void host_stos_##bits(u8 *to, u64 value, u64 count, bool backward)                   \
+	{                                                                                           \
+		if (backward)                                                                       \
+			to -= (count - 1) * (bits / 8);                                             \
+		__asm__ volatile("rep stos" SUFFIX_##bits                                           \
+				 : "+D"(to), "+c"(count)                                            \
+				 : "a"(value)                                                       \
+				 : "memory");                                                       \
+	}                                                                                           \
+	/* Returns how many were not looked at; ends at the first whose equality is not `equal`. */ \
+	static u64 host_scas_##bits(const u8 *at, u64 value, u64 count, bool equal, bool backward,  \
+		packed_flags *flags)                                                                \
+	{                                                                                           \
+		if (equal)                                                                          \
+			__asm__ volatile(IN_DIRECTION("repe scas" SUFFIX_##bits)                    \
+					 : "+D"(at), "+c"(count), "+a"(value)                       \
+					 : [backward] "q"(backward)                                 \
+					 : "memory", "cc");                                         \
+		else                                                                                \
+			__asm__ volatile(IN_DIRECTION("repne scas" SUFFIX_##bits)                   \
+					 : "+D"(at), "+c"(count), "+a"(value)                       \
+					 : [backward] "q"(backward)                                 \
+					 : "memory", "cc");                                         \
+		*flags = (packed_flags)value;                                                       \
+		return count;                                                                       \
+	}                                                                                           \
+	static u64 host_cmps_##bits(const u8 *source, const u8 *destination, u64 count,             \
+		bool equal, bool backward, packed_flags *flags)                                     \
+	{                                                                                           \
+		packed_flags after;                                                                 \
+		if (equal)                                                                          \
+			__asm__ volatile(                                                           \
+				IN_DIRECTION("repe cmps" SUFFIX_##bits)                             \
+				: "+S"(source), "+D"(destination), "+c"(count), "=&a"(after)        \
+				: [backward] "q"(backward)                                          \
+				: "memory", "cc");                                                  \
+		else                                                                                \
+			__asm__ volatile(                                                           \
+				IN_DIRECTION("repne cmps" SUFFIX_##bits)                            \
+				: "+S"(source), "+D"(destination), "+c"(count), "=&a"(after)        \
+				: [backward] "q"(backward)                                          \
+				: "memory", "cc");                                                  \
+		*flags = after;                                                                     \
+		return count;                                                                       \
+	}
+
+FOR_SIZES(DEFINE_HOST_STRING)
+
+#define DEFINE_COMPARE(bits)                                                            \
+	static always_inline void compare_##bits(struct cpu *cpu, u##bits a, u##bits b) \
+	{                                                                               \
+		packed_flags after;                                                     \
+		__asm__("cmp" SUFFIX_##bits " %2, %1" SAVE_FLAGS                        \
+			: "=a"(after)                                                   \
+			: "r"(a), "r"(b)                                                \
+			: "cc");                                                        \
+		cpu->arithmetic_flags = after;                                          \
+	}
+
+FOR_SIZES(DEFINE_COMPARE)
+
+/* ---- one element --------------------------------------------------------------------------------- */
+
+#define ENDS_movs (BIT(RSI) | BIT(RDI))
+#define ENDS_stos BIT(RDI)
+#define ENDS_lods BIT(RSI)
+#define ENDS_scas BIT(RDI)
+#define ENDS_cmps (BIT(RSI) | BIT(RDI))
+
+#define DEFINE_ELEMENT(bits)                                                                     \
+	static always_inline void element_movs_##bits(struct cpu *cpu, const struct insn *insn)  \
+	{                                                                                        \
+		u##bits value = load_##bits(cpu, string_source(cpu, insn, bits / 8));            \
+		store_##bits(cpu, string_destination(cpu, insn, bits / 8, ACCESS_WRITE), value); \
+	}                                                                                        \
+	static always_inline void element_stos_##bits(struct cpu *cpu, const struct insn *insn)  \
+	{                                                                                        \
+		store_##bits(cpu, string_destination(cpu, insn, bits / 8, ACCESS_WRITE),         \
+			reg_get_##bits(cpu, RAX * 8));                                           \
+	}                                                                                        \
+	static always_inline void element_lods_##bits(struct cpu *cpu, const struct insn *insn)  \
+	{                                                                                        \
+		reg_set_##bits(                                                                  \
+			cpu, RAX * 8, load_##bits(cpu, string_source(cpu, insn, bits / 8)));     \
+	}                                                                                        \
+	static always_inline void element_scas_##bits(struct cpu *cpu, const struct insn *insn)  \
+	{                                                                                        \
+		u64 linear = string_destination(cpu, insn, bits / 8, ACCESS_READ);               \
+		compare_##bits(cpu, reg_get_##bits(cpu, RAX * 8), load_##bits(cpu, linear));     \
+	}                                                                                        \
+	static always_inline void element_cmps_##bits(struct cpu *cpu, const struct insn *insn)  \
+	{                                                                                        \
+		u##bits source = load_##bits(cpu, string_source(cpu, insn, bits / 8));           \
+		u64 linear = string_destination(cpu, insn, bits / 8, ACCESS_READ);               \
+		compare_##bits(cpu, source, load_##bits(cpu, linear));                           \
+	}
+
+FOR_SIZES(DEFINE_ELEMENT)
+
+/* ---- runs: false when one element must be done by itself ------------------------------------------ */
+
+/* The run's length at one or two pointers, and the host's addresses; 0: no run. */
+static u64 run_begin(struct cpu *cpu, const struct insn *insn, unsigned bytes,
+	struct string_end *source, struct string_end *destination, enum access_kind kind)
+{
+	u64 count = MIN(string_get(cpu, insn, RCX), STRING_CHUNK);
+	if (unlikely(cpu->debug_active || (cpu->other_flags & RFLAGS_TF)))
+		return 0;
+	if (source) {
+		source->linear = string_source(cpu, insn, bytes);
+		count = run_limit(cpu, insn, RSI, source->linear, count, bytes);
+	}
+	/* The element form raises in the order of the accesses: the source's fault before the destination's. */
+	if (!count)
+		return 0;
+	if (source && !(source->host = run_host(cpu, source->linear, 1, bytes, ACCESS_READ)))
+		return 0;
+	if (destination) {
+		destination->linear = string_destination(cpu, insn, bytes, kind);
+		count = run_limit(cpu, insn, RDI, destination->linear, count, bytes);
+		if (!count)
+			return 0;
+		destination->host = run_host(cpu, destination->linear, count, bytes, kind);
+		if (!destination->host)
+			return 0;
+	}
+	return count;
+}
+
+#define DEFINE_RUN(bits)                                                                          \
+	static bool run_movs_##bits(struct cpu *cpu, const struct insn *insn)                     \
+	{                                                                                         \
+		struct string_end from, to;                                                       \
+		u64 count = run_begin(cpu, insn, bits / 8, &from, &to, ACCESS_WRITE);             \
+		if (!count)                                                                       \
+			return false;                                                             \
+		host_movs_##bits(to.host, from.host, count, string_backward(cpu));                \
+		run_advance(cpu, insn, ENDS_movs, count, bits / 8);                               \
+		return true;                                                                      \
+	}                                                                                         \
+	static bool run_stos_##bits(struct cpu *cpu, const struct insn *insn)                     \
+	{                                                                                         \
+		struct string_end to;                                                             \
+		u64 count = run_begin(cpu, insn, bits / 8, NULL, &to, ACCESS_WRITE);              \
+		if (!count)                                                                       \
+			return false;                                                             \
+		host_stos_##bits(to.host, cpu->regs[RAX], count, string_backward(cpu));           \
+		run_advance(cpu, insn, ENDS_stos, count, bits / 8);                               \
+		return true;                                                                      \
+	}                                                                                         \
+	/* Only the last of the elements is seen. */                                              \
+	static bool run_lods_##bits(struct cpu *cpu, const struct insn *insn)                     \
+	{                                                                                         \
+		struct string_end from;                                                           \
+		u64 count = run_begin(cpu, insn, bits / 8, &from, NULL, ACCESS_READ);             \
+		if (!count)                                                                       \
+			return false;                                                             \
+		u64 last = (count - 1) * (bits / 8);                                              \
+		const u8 *at = string_backward(cpu) ? from.host - last : from.host + last;        \
+		reg_set_##bits(cpu, RAX * 8, ram_load_##bits(at));                                \
+		run_advance(cpu, insn, ENDS_lods, count, bits / 8);                               \
+		return true;                                                                      \
+	}                                                                                         \
+	static bool run_scas_##bits(struct cpu *cpu, const struct insn *insn)                     \
+	{                                                                                         \
+		struct string_end at;                                                             \
+		u64 count = run_begin(cpu, insn, bits / 8, NULL, &at, ACCESS_READ);               \
+		if (!count)                                                                       \
+			return false;                                                             \
+		count -= host_scas_##bits(at.host, cpu->regs[RAX], count, insn->flags & INSN_REP, \
+			string_backward(cpu), &cpu->arithmetic_flags);                            \
+		run_advance(cpu, insn, ENDS_scas, count, bits / 8);                               \
+		return true;                                                                      \
+	}                                                                                         \
+	static bool run_cmps_##bits(struct cpu *cpu, const struct insn *insn)                     \
+	{                                                                                         \
+		struct string_end from, at;                                                       \
+		u64 count = run_begin(cpu, insn, bits / 8, &from, &at, ACCESS_READ);              \
+		if (!count)                                                                       \
+			return false;                                                             \
+		count -= host_cmps_##bits(from.host, at.host, count, insn->flags & INSN_REP,      \
+			string_backward(cpu), &cpu->arithmetic_flags);                            \
+		run_advance(cpu, insn, ENDS_cmps, count, bits / 8);                               \
+		return true;                                                                      \
+	}
+
+FOR_SIZES(DEFINE_RUN)
+
+/* ---- handlers ------------------------------------------------------------------------------------ */
+
+/* MOVS, STOS and LODS repeat while RCX lasts, SCAS and CMPS while ZF is what the prefix wants, too. */
+#define CONTINUES_movs true
+#define CONTINUES_stos true
+#define CONTINUES_lods true
+#define CONTINUES_scas string_condition(cpu, insn)
+#define CONTINUES_cmps string_condition(cpu, insn)
+
+static bool string_condition(const struct cpu *cpu, const struct insn *insn)
+{
+	return !(insn->flags & INSN_REP) == !(cpu->arithmetic_flags & PACKED_ZF);
+}
+
+#define DEFINE_STRING(name, bits)                                                              \
+	static no_inline void repeat_##name##_##bits(struct cpu *cpu, const struct insn *insn) \
+	{                                                                                      \
+		packed_flags before = cpu->arithmetic_flags;                                   \
+		while (string_get(cpu, insn, RCX)) {                                           \
+			/* A fault finds the flags from before (SDM, REP). */                  \
+			cpu->arithmetic_flags = before;                                        \
+			if (!run_##name##_##bits(cpu, insn)) {                                 \
+				element_##name##_##bits(cpu, insn);                            \
+				run_advance(cpu, insn, ENDS_##name, 1, bits / 8);              \
+			}                                                                      \
+			if (!(CONTINUES_##name) || !string_get(cpu, insn, RCX))                \
+				return;                                                        \
+			if (string_must_stop(cpu)) {                                           \
+				string_interrupt(cpu, insn);                                   \
+				return;                                                        \
+			}                                                                      \
+		}                                                                              \
+	}                                                                                      \
+	HANDLER(name##_##bits)                                                                 \
+	{                                                                                      \
+		if (string_repeats(insn)) {                                                    \
+			repeat_##name##_##bits(cpu, insn);                                     \
+			return;                                                                \
+		}                                                                              \
+		element_##name##_##bits(cpu, insn);                                            \
+		u64 delta = string_step(cpu, bits / 8);                                        \
+		if (ENDS_##name & BIT(RSI))                                                    \
+			string_add(cpu, insn, RSI, delta);                                     \
+		if (ENDS_##name & BIT(RDI))                                                    \
+			string_add(cpu, insn, RDI, delta);                                     \
+	}
+
+#define DEFINE_STRINGS(bits)      \
+	DEFINE_STRING(movs, bits) \
+	DEFINE_STRING(stos, bits) \
+	DEFINE_STRING(lods, bits) \
+	DEFINE_STRING(scas, bits) \
+	DEFINE_STRING(cmps, bits)
+
+FOR_SIZES(DEFINE_STRINGS)

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The pointers and the counter of string instructions, and how many elements can be done at once: execute/string.c
+ * (MOVS, STOS, LODS, SCAS, CMPS) and execute/string_port.c (INS, OUTS). APM volume 3, chapter 1.2.6.
+ */
+#ifndef X86_EXECUTE_STRING_H
+#define X86_EXECUTE_STRING_H
+
+#include "x86/execute/operands.h"
+
+/* Elements between two looks at cpu->pending. */
+#define STRING_CHUNK 4096
+
+static always_inline u64 string_cut(const struct insn *insn, u64 value)
+{
+	if (likely(insn->address_size == SIZE_64))
+		return value;
+	return insn->address_size == SIZE_32 ? (u32)value : (u16)value;
+}
+
+/* RSI, RDI or RCX, as far as the address size reaches. */
+static always_inline u64 string_get(
+	const struct cpu *cpu, const struct insn *insn, enum register_name name)
+{
+	return string_cut(insn, cpu->regs[name]);
+}
+
+static always_inline void string_add(
+	struct cpu *cpu, const struct insn *insn, enum register_name name, u64 delta)
+{
+	if (unlikely(insn->address_size == SIZE_16))
+		reg_set_16(cpu, name * 8, (u16)(cpu->regs[name] + delta));
+	else
+		cpu->regs[name] = string_cut(insn, cpu->regs[name] + delta);
+}
+
+static always_inline bool string_repeats(const struct insn *insn)
+{
+	return insn->flags & (INSN_REP | INSN_REPNE);
+}
+
+static always_inline bool string_backward(const struct cpu *cpu)
+{
+	return cpu->other_flags & RFLAGS_DF;
+}
+
+/* What a pointer moves by after one element. */
+static always_inline u64 string_step(const struct cpu *cpu, unsigned bytes)
+{
+	return string_backward(cpu) ? -(u64)bytes : bytes;
+}
+
+static always_inline u64 string_source(struct cpu *cpu, const struct insn *insn, unsigned bytes)
+{
+	u64 offset = string_get(cpu, insn, RSI);
+	if (likely(insn->code_size == SIZE_64))
+		return offset + cpu->segments[insn->segment].base;
+	return segment_linear(cpu, insn->segment, offset, bytes, ACCESS_READ);
+}
+
+/* Always in ES, which 64-bit code sees as flat. */
+static always_inline u64 string_destination(
+	struct cpu *cpu, const struct insn *insn, unsigned bytes, enum access_kind kind)
+{
+	u64 offset = string_get(cpu, insn, RDI);
+	if (likely(insn->code_size == SIZE_64))
+		return offset;
+	return segment_linear(cpu, SEGMENT_ES, offset, bytes, kind);
+}
+
+/* Leaves a repeated instruction between two elements: it will be executed again for the rest. */
+static inline void string_interrupt(struct cpu *cpu, const struct insn *insn)
+{
+	cpu->regs[RIP] -= insn->length;
+	cpu_end_block(cpu);
+}
+
+/* After some elements, with more to do: true when something waits that an interrupt, a trap or the host brought. */
+static inline bool string_must_stop(struct cpu *cpu)
+{
+	return atomic_load_32(&cpu->pending) || (cpu->other_flags & RFLAGS_TF);
+}
+
+#endif
