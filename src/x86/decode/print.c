@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: MIT */
+/* One instruction as text, in Intel's syntax, by the rows that the decoder uses. */
+#include "x86/decode/decode.h"
+#include "x86/cpu.h"
+#include "x86/decode/rows.h"
+
+static const char *const conditions[16] = {
+	"o", "no", "b", "ae", "e", "ne", "be", "a", "s", "ns", "p", "np", "l", "ge", "le", "g"};
+static const char *const segments[] = {"es", "cs", "ss", "ds", "fs", "gs"};
+
+/* Width of an operand as the row describes it. */
+enum width {
+	WIDTH_NONE = SIZE_COUNT,
+	WIDTH_80,
+	WIDTH_128,
+	WIDTH_FAR,
+};
+
+static unsigned width_get(const struct insn *insn, unsigned operand_size)
+{
+	switch (operand_size) {
+	case OPERAND_SIZE_B:
+	case OPERAND_SIZE_BS:
+		return SIZE_8;
+	case OPERAND_SIZE_W:
+		return SIZE_16;
+	case OPERAND_SIZE_D:
+	case OPERAND_SIZE_SS:
+		return SIZE_32;
+	case OPERAND_SIZE_Q:
+	case OPERAND_SIZE_SD:
+		return SIZE_64;
+	case OPERAND_SIZE_V:
+		return insn->operand_size;
+	case OPERAND_SIZE_Z:
+		return MIN((unsigned)insn->operand_size, SIZE_32);
+	case OPERAND_SIZE_Y:
+		return MAX((unsigned)insn->operand_size, SIZE_32);
+	case OPERAND_SIZE_DQ:
+	case OPERAND_SIZE_PS:
+	case OPERAND_SIZE_PD:
+		return WIDTH_128;
+	case OPERAND_SIZE_T:
+		return WIDTH_80;
+	case OPERAND_SIZE_P:
+		return WIDTH_FAR;
+	default:
+		return WIDTH_NONE;
+	}
+}
+
+static void print_general(struct text *text, unsigned location, unsigned width)
+{
+	static const char *const old[8] = {"ax", "cx", "dx", "bx", "sp", "bp", "si", "di"};
+	static const char *const suffixes[SIZE_COUNT] = {"b", "w", "d", ""};
+	unsigned number = location / 8;
+
+	if (width == SIZE_8 && location % 8)
+		text_format(text, "%ch", "acdb"[number & 3]);
+	else if (number >= 8)
+		text_format(text, "r%u%s", number, suffixes[MIN(width, SIZE_64)]);
+	else if (width == SIZE_8)
+		text_format(text, number < 4 ? "%cl" : "%sl", old[number]);
+	else
+		text_format(text, "%s%s",
+			width == SIZE_16	   ? ""
+				: width == SIZE_32 ? "e"
+						   : "r",
+			old[number]);
+}
+
+static void print_address_register(struct text *text, const struct insn *insn, unsigned location)
+{
+	if (location == LOCATION_RIP)
+		text_append(text, insn->address_size == SIZE_64 ? "rip" : "eip");
+	else
+		print_general(text, location, insn->address_size);
+}
+
+static void print_offset(struct text *text, const struct insn *insn, bool is_alone)
+{
+	i64 displacement = insn->displacement;
+	u64 magnitude = (u64)(displacement < 0 ? -displacement : displacement);
+
+	if (is_alone)
+		text_format(text, "0x%llx",
+			(unsigned long long)((u64)displacement &
+				bits_mask(8u << insn->address_size)));
+	else if (displacement)
+		text_format(text, "%c0x%llx", displacement < 0 ? '-' : '+',
+			(unsigned long long)magnitude);
+}
+
+/* base, index and displacement within brackets. */
+static void print_address(struct text *text, const struct insn *insn)
+{
+	bool has_base = insn->base != LOCATION_ZERO, has_index = insn->index != LOCATION_ZERO;
+
+	text_append_char(text, '[');
+	if (has_base)
+		print_address_register(text, insn, insn->base);
+	if (has_index) {
+		if (has_base)
+			text_append_char(text, '+');
+		print_address_register(text, insn, insn->index);
+		if (insn->scale)
+			text_format(text, "*%u", 1u << insn->scale);
+	}
+	print_offset(text, insn, !has_base && !has_index);
+	text_append_char(text, ']');
+}
+
+static void print_width(struct text *text, unsigned width)
+{
+	static const char *const names[] = {[SIZE_8] = "byte",
+		[SIZE_16] = "word",
+		[SIZE_32] = "dword",
+		[SIZE_64] = "qword",
+		[WIDTH_80] = "tbyte",
+		[WIDTH_128] = "xmmword",
+		[WIDTH_FAR] = "far"};
+
+	if (width != WIDTH_NONE)
+		text_format(text, "%s ptr ", names[width]);
+}
+
+static void print_memory(
+	struct text *text, const struct insn *insn, const struct row_operand *operand)
+{
+	print_width(text, width_get(insn, operand->memory_size));
+	/* What an address says by itself is not told: SS for a stack base, DS else. */
+	if (insn->segment < ARRAY_SIZE(segments) && insn->segment != SEGMENT_DS &&
+		!(insn->segment == SEGMENT_SS && (insn->base == RSP * 8 || insn->base == RBP * 8)))
+		text_format(text, "%s:", segments[insn->segment]);
+	if (operand->kind == OPERAND_O)
+		text_format(text, "[0x%llx]", (unsigned long long)insn->immediate);
+	else
+		print_address(text, insn);
+}
+
+/* The second of two string operands: always ES:rDI. */
+static void print_destination(
+	struct text *text, const struct insn *insn, const struct row_operand *operand)
+{
+	print_width(text, width_get(insn, operand->size));
+	text_append(text, "es:[");
+	print_general(text, RDI * 8, insn->address_size);
+	text_append_char(text, ']');
+}
+
+static void print_immediate(
+	struct text *text, const struct insn *insn, const struct row_operand *operand)
+{
+	unsigned bits = 8u << insn->operand_size;
+	u64 value = insn->immediate;
+
+	if (operand->size == OPERAND_SIZE_B)
+		value = insn->row != ROW_INVALID && opcode_rows[insn->row].operand_count > 1 &&
+				opcode_rows[insn->row].operands[0].size == OPERAND_SIZE_W &&
+				opcode_rows[insn->row].operands[0].kind == OPERAND_I
+			? value >> 16 /* ENTER's second */
+			: value & 0xff;
+	else if (operand->size == OPERAND_SIZE_W)
+		value &= 0xffff;
+	else
+		value &= bits_mask(bits);
+	text_format(text, "0x%llx", (unsigned long long)value);
+}
+
+static void print_target(struct text *text, const struct insn *insn, u64 address)
+{
+	u64 target = address + insn->length + insn->immediate;
+
+	text_format(
+		text, "0x%llx", (unsigned long long)(target & bits_mask(8u << insn->operand_size)));
+}
+
+static void print_register_or_memory(struct text *text, const struct insn *insn,
+	const struct row_operand *operand, const char *register_name)
+{
+	if (insn->flags & INSN_MEMORY)
+		print_memory(text, insn, operand);
+	else if (register_name)
+		text_format(text, "%s%u", register_name, insn->rm);
+	else
+		print_general(text, insn->rm, width_get(insn, operand->size));
+}
+
+static void print_by_letter(
+	struct text *text, const struct insn *insn, const struct row_operand *operand, u64 address)
+{
+	switch (operand->kind) {
+	case OPERAND_E:
+	case OPERAND_M:
+	case OPERAND_R:
+		print_register_or_memory(text, insn, operand, NULL);
+		break;
+	case OPERAND_N:
+	case OPERAND_Q:
+		print_register_or_memory(text, insn, operand, "mm");
+		break;
+	case OPERAND_U:
+	case OPERAND_W:
+		print_register_or_memory(text, insn, operand, "xmm");
+		break;
+	case OPERAND_G:
+	case OPERAND_Z:
+		print_general(text, insn->reg, width_get(insn, operand->size));
+		break;
+	case OPERAND_X:
+	case OPERAND_O:
+	case OPERAND_B:
+		print_memory(text, insn, operand);
+		break;
+	case OPERAND_Y:
+		print_destination(text, insn, operand);
+		break;
+	case OPERAND_S:
+		text_append(text, segments[insn->reg % ARRAY_SIZE(segments)]);
+		break;
+	case OPERAND_J:
+		print_target(text, insn, address);
+		break;
+	case OPERAND_A:
+		text_format(text, "0x%x:0x%x", (unsigned)(insn->immediate >> 32),
+			(unsigned)insn->immediate);
+		break;
+	case OPERAND_I:
+		print_immediate(text, insn, operand);
+		break;
+	default:
+		text_format(text, "%s%u",
+			operand->kind == OPERAND_C	     ? "cr"
+				: operand->kind == OPERAND_D ? "dr"
+				: operand->kind == OPERAND_P ? "mm"
+							     : "xmm",
+			insn->reg);
+	}
+}
+
+static void print_operand(
+	struct text *text, const struct insn *insn, const struct row_operand *operand, u64 address)
+{
+	switch (operand->kind) {
+	case OPERAND_AL:
+	case OPERAND_CL:
+		print_general(text, (operand->kind == OPERAND_AL ? RAX : RCX) * 8, SIZE_8);
+		break;
+	case OPERAND_AX:
+	case OPERAND_DX:
+		print_general(text, (operand->kind == OPERAND_AX ? RAX : RDX) * 8, SIZE_16);
+		break;
+	case OPERAND_EAX:
+	case OPERAND_RAX:
+		print_general(text, RAX * 8, insn->operand_size);
+		break;
+	case OPERAND_ONE:
+		text_append(text, "1");
+		break;
+	case OPERAND_ES ... OPERAND_GS:
+		text_append(text, segments[operand->kind - OPERAND_ES]);
+		break;
+	case OPERAND_ST:
+		text_append(text, "st(0)");
+		break;
+	case OPERAND_STI:
+		text_format(text, "st(%u)", insn->modrm & 7);
+		break;
+	case OPERAND_XMM0:
+		text_append(text, "xmm0");
+		break;
+	default:
+		print_by_letter(text, insn, operand, address);
+	}
+}
+
+/* Which of a mnemonic's alternatives: a/b/c go by operand size, a|b|c by address size. */
+static const char *alternative_find(const struct insn *insn, const char *mnemonic)
+{
+	unsigned wanted = 0, at = 0;
+	const char *found = mnemonic;
+
+	for (const char *c = mnemonic; *c; c++) {
+		if (*c != '/' && *c != '|')
+			continue;
+		wanted = (*c == '/' ? insn->operand_size : insn->address_size) - SIZE_16;
+		if (++at <= wanted)
+			found = c + 1;
+	}
+	return found;
+}
+
+static void print_mnemonic(struct text *text, const struct insn *insn, const struct opcode_row *row)
+{
+	const char *c = alternative_find(insn, row->mnemonic);
+
+	for (; *c && *c != '/' && *c != '|'; c++) {
+		if (row->opcodes == 16 && text_equal(c, "cc")) {
+			text_append(text, conditions[insn->opcode & 15]);
+			return;
+		}
+		text_append_char(text, *c);
+	}
+}
+
+static void print_prefixes(struct text *text, const struct insn *insn, const struct opcode_row *row)
+{
+	if (insn->flags & INSN_LOCK)
+		text_append(text, "lock ");
+	if (insn->flags & INSN_REPNE)
+		text_append(text, "repne ");
+	if (insn->flags & INSN_REP)
+		text_append(text, row->attributes & ROW_REPZ ? "repe " : "rep ");
+}
+
+void insn_print(struct text *text, const struct insn *insn, u64 address)
+{
+	const struct opcode_row *row;
+
+	if (insn->row == ROW_INVALID) {
+		text_append(text, "(invalid)");
+		return;
+	}
+	row = &opcode_rows[insn->row];
+	print_prefixes(text, insn, row);
+	print_mnemonic(text, insn, row);
+	for (unsigned i = 0; i < row->operand_count; i++) {
+		text_append(text, i ? ", " : " ");
+		print_operand(text, insn, &row->operands[i], address);
+	}
+}
