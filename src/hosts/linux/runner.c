@@ -22,6 +22,7 @@
 #include "core/machine.h"
 #include "core/trace.h"
 #include "hosts/linux/console.h"
+#include "hosts/linux/gdb_server.h"
 #include "x86/model.h"
 
 /* One nanosecond a tick: the cheapest to compute, and all that a software engine can resolve. */
@@ -266,15 +267,21 @@ static int exit_status(void)
 
 static int run_machine(void)
 {
-	clock_start(&runner.machine.clock);
+	struct machine *machine = &runner.machine;
+	int gdb = runner.parameters->config.gdb_fd;
+	clock_start(&machine->clock);
+	if (gdb >= 0 && !gdb_server_start(machine, gdb)) {
+		host_log(LOG_ERROR, "the gdb server could not be started");
+		return LODGE_EXIT_FAILURE;
+	}
 	if (!console_start(&runner.console) ||
-		pthread_create(&runner.vcpu_thread, NULL, vcpu_main, runner.machine.vcpus[0])) {
+		pthread_create(&runner.vcpu_thread, NULL, vcpu_main, machine->vcpus[0])) {
 		host_log(LOG_ERROR, "no thread could be started");
 		return LODGE_EXIT_FAILURE;
 	}
-	host_lock(&runner.machine.lock);
-	host_events_changed(&runner.machine);
-	host_unlock(&runner.machine.lock);
+	host_lock(&machine->lock);
+	host_events_changed(machine);
+	host_unlock(&machine->lock);
 	loop();
 	pthread_join(runner.vcpu_thread, NULL);
 	console_finish(&runner.console);
