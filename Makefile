@@ -11,6 +11,11 @@ CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
 PREFIX ?= /usr/local
 GENERATED := $(BUILD)/generated
 
+# V=1 shows the commands.
+ifneq ($(V),1)
+.SILENT:
+endif
+
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -64,6 +69,7 @@ layer_flags = $(if $(filter src/x86/fpu%,$(1)),$(FPU_FLAGS),$(if \
 
 $(BUILD)/objects/%.o: %.c $(OPCODES_GENERATED)
 	@mkdir -p $(@D)
+	$(if $(filter 1,$(V)),,@echo "  CC $<")
 	$(CC) $(COMMON_FLAGS) $(call layer_flags,$<) -c $< -o $@
 
 .PHONY: all
