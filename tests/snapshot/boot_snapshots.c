@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A kernel's boot under the instruction clock, saved at random moments: each saved machine, loaded into a new one
+ * and run on, must end in exactly the state of the run that was not interrupted, bit for bit, RAM included.
+ *
+ * boot_snapshots [--moments N] [--seed S] VMLINUX INITRD COMMAND-LINE; the guest must power off by itself.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "boards/pc.h"
+#include "boot/boot.h"
+#include "core/machine.h"
+#include "x86/model.h"
+
+#define RAM_BYTES (96 * MIB)
+#define INSNS_MAX 20000000000ull /* a boot that needs more hangs */
+
+static struct boot_images images;
+
+/* A machine with its RAM, and what its console has said. */
+struct subject {
+	struct machine machine;
+	u8 *ram;
+	struct console_device console;
+	u64 output_bytes, output_hash;
+	bool echo;
+};
+
+static size_t take_output(void *context, const u8 *from, size_t bytes)
+{
+	struct subject *subject = context;
+	for (size_t i = 0; i < bytes; i++)
+		subject->output_hash = (subject->output_hash ^ from[i]) * 0x100000001b3;
+	subject->output_bytes += bytes;
+	if (subject->echo)
+		fwrite(from, 1, bytes, stderr);
+	return bytes;
+}
+
+static void resume_input(void *context)
+{
+}
+
+static void die(const char *what)
+{
+	fprintf(stderr, "boot_snapshots: %s\n", what);
+	printf("0 passed, 1 failed\n");
+	exit(1);
+}
+
+static bool load_boot(struct machine *machine, void *context)
+{
+	struct boot_entry entry;
+	struct error error;
+	struct acpi_platform platform = pc_acpi_platform(machine);
+	if (boot_load(machine, &images, &platform, &entry, &error) != STATUS_OK)
+		die(error.text);
+	boot_apply(&machine->vcpus[0]->cpu, &entry);
+	return true;
+}
+
+static void subject_create(struct subject *subject, bool boots)
+{
+	memset(subject, 0, sizeof(*subject));
+	subject->ram = mmap(NULL, RAM_BYTES, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	struct machine_parameters parameters = {.engine = &engine_interpreter,
+		.ram = subject->ram,
+		.ram_bytes = RAM_BYTES,
+		.clock = CLOCK_INSTRUCTIONS,
+		.tsc_hz = 1000000000,
+		.wall_start_ns = 1735689600000000000,
+		.no_reboot = true,
+		.model = cpu_model_find("x86-64-v2"),
+		.vcpu_count = 1};
+	struct pc_parameters board = {
+		.console = {.write = take_output, .resume_input = resume_input, .context = subject},
+		.load_boot = boots ? load_boot : NULL};
+	if (subject->ram == MAP_FAILED || machine_init(&subject->machine, &parameters) != STATUS_OK ||
+		pc_create(&subject->machine, &board, &subject->console) != STATUS_OK)
+		die("no machine could be made");
+	clock_start(&subject->machine.clock);
+	subject->machine.reset(&subject->machine);
+}
+
+static void subject_destroy(struct subject *subject)
+{
+	pc_destroy(&subject->machine);
+	machine_fini(&subject->machine);
+	munmap(subject->ram, RAM_BYTES);
+}
+
+static void run_to_end(struct subject *subject)
+{
+	vcpu_run_insns(subject->machine.vcpus[0], INSNS_MAX);
+	if (subject->machine.exit != MACHINE_POWER_OFF)
+		die("the guest did not power off");
+}
+
+/* The saved machine, in memory. */
+struct buffer {
+	u8 *bytes;
+	u64 length, capacity, at;
+};
+
+static bool buffer_write(void *context, const void *from, u64 bytes)
+{
+	struct buffer *buffer = context;
+	if (buffer->length + bytes > buffer->capacity) {
+		buffer->capacity = (buffer->length + bytes) * 2;
+		buffer->bytes = realloc(buffer->bytes, buffer->capacity);
+		if (!buffer->bytes)
+			return false;
+	}
+	memcpy(buffer->bytes + buffer->length, from, bytes);
+	buffer->length += bytes;
+	return true;
+}
+
+static bool buffer_read(void *context, void *to, u64 bytes)
+{
+	struct buffer *buffer = context;
+	if (bytes > buffer->length - buffer->at)
+		return false;
+	memcpy(to, buffer->bytes + buffer->at, bytes);
+	buffer->at += bytes;
+	return true;
+}
+
+static const u8 *map_file(const char *path, u64 *bytes)
+{
+	struct stat status;
+	int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+	if (descriptor < 0 || fstat(descriptor, &status)) {
+		fprintf(stderr, "boot_snapshots: %s: %s\n", path, strerror(errno));
+		die("a guest's file is missing: make guest");
+	}
+	*bytes = (u64)status.st_size;
+	void *mapped = mmap(NULL, *bytes, PROT_READ, MAP_PRIVATE, descriptor, 0);
+	close(descriptor);
+	return mapped == MAP_FAILED ? NULL : mapped;
+}
+
+/* Compares an ended machine with the unbroken run's; prints what differs. */
+static bool same_end(struct subject *whole, struct subject *resumed, u64 moment)
+{
+	static char lines[16384];
+	struct text text;
+	text_init(&text, lines, sizeof(lines));
+	u64 differences = state_diff(&whole->machine, &resumed->machine, &text);
+	if (whole->output_hash != resumed->output_hash)
+		printf("the console's output differs\n");
+	if (differences)
+		printf("saved at instruction %lu: %lu differences\n%s", moment, differences, lines);
+	return !differences && whole->output_hash == resumed->output_hash;
+}
+
+static bool check_moment(struct subject *whole, struct subject *runner, u64 moment)
+{
+	static struct subject resumed;
+	struct buffer buffer = {0};
+	struct state_sink sink = {.write = buffer_write, .context = &buffer};
+	struct state_source source = {.read = buffer_read, .context = &buffer};
+	struct error error;
+	if (state_save(&runner->machine, &sink) != STATUS_OK)
+		die("saving failed");
+	subject_create(&resumed, false);
+	if (state_load(&resumed.machine, &source, &error) != STATUS_OK)
+		die(error.text);
+	free(buffer.bytes);
+	resumed.output_bytes = runner->output_bytes;
+	resumed.output_hash = runner->output_hash;
+	run_to_end(&resumed);
+	bool same = same_end(whole, &resumed, moment);
+	subject_destroy(&resumed);
+	return same;
+}
+
+static int compare_u64(const void *a, const void *b)
+{
+	u64 x = *(const u64 *)a, y = *(const u64 *)b;
+	return x < y ? -1 : x > y;
+}
+
+static u64 *choose_moments(unsigned count, u64 seed, u64 total)
+{
+	u64 *moments = calloc(count + 1, sizeof(*moments));
+	for (unsigned i = 0; i < count; i++) {
+		seed = seed * 6364136223846793005 + 1442695040888963407;
+		moments[i] = (seed >> 16) % total;
+	}
+	qsort(moments, count, sizeof(*moments), compare_u64);
+	return moments;
+}
+
+int main(int argc, char **argv)
+{
+	static struct subject whole, runner;
+	unsigned moments_count = 20, passed = 0;
+	u64 seed = 1;
+	int at = 1;
+	for (; at + 1 < argc && !strncmp(argv[at], "--", 2); at += 2) {
+		if (!strcmp(argv[at], "--moments"))
+			moments_count = (unsigned)strtoul(argv[at + 1], NULL, 0);
+		else if (!strcmp(argv[at], "--seed"))
+			seed = strtoull(argv[at + 1], NULL, 0);
+	}
+	if (argc - at != 3)
+		die("usage: boot_snapshots [--moments N] [--seed S] VMLINUX INITRD COMMAND-LINE");
+	images.kernel = map_file(argv[at], &images.kernel_bytes);
+	images.initrd = map_file(argv[at + 1], &images.initrd_bytes);
+	images.command_line = argv[at + 2];
+
+	subject_create(&whole, true);
+	whole.echo = getenv("VERBOSE");
+	run_to_end(&whole);
+	u64 total = clock_now_ns(&whole.machine.clock), done = 0;
+	printf("the unbroken run: %lu instructions and idle nanoseconds, %lu bytes of output; seed %lu\n",
+		total, whole.output_bytes, seed);
+	fflush(stdout);
+
+	subject_create(&runner, true);
+	u64 *moments = choose_moments(moments_count, seed, total);
+	for (unsigned i = 0; i < moments_count; i++) {
+		vcpu_run_insns(runner.machine.vcpus[0], moments[i] - done);
+		done = moments[i];
+		bool same = check_moment(&whole, &runner, done);
+		printf("%s saved at %lu\n", same ? "ok" : "FAIL", done);
+		fflush(stdout);
+		passed += same;
+	}
+	free(moments);
+	subject_destroy(&runner);
+	subject_destroy(&whole);
+	printf("%u passed, %u failed\n", passed, moments_count - passed);
+	return passed != moments_count;
+}
