@@ -216,7 +216,8 @@ static u64 run_begin(struct cpu *cpu, const struct insn *insn, unsigned bytes,
 	struct string_end *source, struct string_end *destination, enum access_kind kind)
 {
 	u64 count = MIN(string_get(cpu, insn, RCX), STRING_CHUNK);
-	if (unlikely(cpu->debug_active || (cpu->other_flags & RFLAGS_TF)))
+	if (unlikely(cpu->debug_active || cpu->tlb_mode == TLB_USER_ALIGNED ||
+		    (cpu->other_flags & RFLAGS_TF)))
 		return 0;
 	if (source) {
 		source->linear = string_source(cpu, insn, bytes);
