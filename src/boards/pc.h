@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The PC board: which devices there are, where, and how they are wired. The only place with addresses and interrupt numbers.
+ */
+#ifndef BOARDS_PC_H
+#define BOARDS_PC_H
+
+#include "boot/acpi/acpi.h"
+#include "core/machine.h"
+#include "devices/backend/console.h"
+
+enum pc_port {
+	PC_PORT_PIC_MASTER = 0x20,
+	PC_PORT_PIT = 0x40,
+	PC_PORT_I8042_DATA = 0x60,
+	PC_PORT_SPEAKER = 0x61,
+	PC_PORT_I8042_COMMAND = 0x64,
+	PC_PORT_RTC = 0x70,
+	PC_PORT_POST = 0x80,
+	PC_PORT_SYSTEM_CONTROL = 0x92,
+	PC_PORT_PIC_SLAVE = 0xa0,
+	PC_PORT_EXIT = 0xf4,
+	PC_PORT_SERIAL0 = 0x3f8,
+	PC_PORT_ELCR = 0x4d0,
+	PC_PORT_PM = 0x600,
+	PC_PORT_PM1_EVENT = PC_PORT_PM,
+	PC_PORT_PM1_CONTROL = PC_PORT_PM + 4,
+	PC_PORT_PM_TIMER = PC_PORT_PM + 8,
+	PC_PORT_GPE0 = PC_PORT_PM + 0x20,
+	PC_PORT_PCI_CONFIG = 0xcf8,
+	PC_PORT_RESET = 0xcf9,
+};
+
+#define PC_GPE0_BYTES 16
+#define PC_RESET_VALUE 0x06
+#define PC_S5_SLEEP_TYPE 5
+
+/* ISA interrupts: the 8259 pair's inputs, and the I/O APIC's pins, but for the timer, which is on pin 2 there. */
+enum pc_irq {
+	PC_IRQ_TIMER = 0,
+	PC_IRQ_KEYBOARD = 1,
+	PC_IRQ_SERIAL0 = 4,
+	PC_IRQ_RTC = 8,
+	PC_IRQ_SCI = 9,
+	PC_IRQ_MOUSE = 12,
+	PC_IRQS = 16,
+	PC_IOAPIC_TIMER_PIN = 2,
+};
+
+#define PC_LAPIC_ADDRESS 0xfee00000
+#define PC_IOAPIC_ADDRESS 0xfec00000
+
+struct pc_parameters {
+	/* Where serial0's output goes; write NULL: nowhere. Copied. */
+	struct console_backend console;
+	bool has_exit_port;
+	/*
+	 * After all is in its power-on state, at the start and at each reset: puts the boot images into RAM and sets the first
+	 * vCPU's registers. False: it cannot, and has said why; the machine ends with MACHINE_FAULT. NULL: nothing to load.
+	 */
+	bool (*load_boot)(struct machine *machine, void *context);
+	void *context;
+};
+
+/*
+ * Makes the board's devices, and sets machine->reset and machine->board. *console is what serial0's input is given to.
+ * The machine has its vCPUs, and has not run; machine->reset is to be called before it does. After a failure nothing is left behind
+ * but the machine must not be used.
+ */
+enum status pc_create(struct machine *machine, const struct pc_parameters *parameters,
+	struct console_device *console) must_use;
+/* Before machine_fini, which no longer knows the devices. */
+void pc_destroy(struct machine *machine);
+/* From any thread. */
+void pc_power_button(struct machine *machine);
+/* What the ACPI tables are to say of this board. */
+struct acpi_platform pc_acpi_platform(const struct machine *machine);
+
+#endif
