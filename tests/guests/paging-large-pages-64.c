@@ -26,7 +26,7 @@ void guest_main(void)
 	test_last_level(1);
 	test_each_level(1);
 	test_accessed_dirty();
-	for (int bit = 12; bit <= 21; bit++)
+	for (int bit = 12; bit <= 20; bit++)
 		test_reserved(2, bit);
 	test_reserved(2, 51);
 	*(u32 *)0x11ffffc = 0xfeedface;

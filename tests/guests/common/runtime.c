@@ -221,6 +221,7 @@ void trap_clear(void)
 
 void trap_restore_state(void)
 {
+	flags_set(2);
 	if (trap.vector == USER_EXIT)
 		trap.vector = NONE;
 }
@@ -358,6 +359,7 @@ static void tables_init(void)
 	gdt[TSS_SELECTOR / 8] = descriptor((u32)(word)&tss, sizeof(tss) - 1, 0x89, 0);
 	lgdt(&gdt_pointer);
 	lidt(&idt_pointer);
+	__asm__ volatile("lldt %w0" ::"r"(0));
 	__asm__ volatile("ltr %w0" ::"r"(TSS_SELECTOR));
 }
 

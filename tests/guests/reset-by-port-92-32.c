@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* A reset that software asks for. */
+#include "guest.h"
+
+void guest_main(void)
+{
+	print("resetting: yes\n");
+	outb(0x92, inb(0x92) | 1);
+	for (volatile int i = 0; i < 10000000; i++)
+		;
+	print("came back: NO\n");
+	failed = 1;
+}
