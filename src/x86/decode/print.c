@@ -59,8 +59,10 @@ static void print_general(struct text *text, unsigned location, unsigned width)
 		text_format(text, "%ch", "acdb"[number & 3]);
 	else if (number >= 8)
 		text_format(text, "r%u%s", number, suffixes[MIN(width, SIZE_64)]);
+	else if (width == SIZE_8 && number < 4)
+		text_format(text, "%cl", "acdb"[number]);
 	else if (width == SIZE_8)
-		text_format(text, number < 4 ? "%cl" : "%sl", old[number]);
+		text_format(text, "%sl", old[number]);
 	else
 		text_format(text, "%s%s",
 			width == SIZE_16	   ? ""
