@@ -187,7 +187,6 @@ static void env_fpu_error(struct cpu *cpu)
 	host_lock(&machine->lock);
 	irq_pulse(&machine->fpu_error);
 	host_unlock(&machine->lock);
-	end_block_if_counting(vcpu_of(cpu));
 }
 
 static const struct environment vcpu_environment = {
@@ -231,6 +230,7 @@ void vcpu_init(struct vcpu *vcpu, struct machine *machine, unsigned index)
 
 void vcpu_kick(struct vcpu *vcpu)
 {
+	end_block_if_counting(vcpu);
 	vcpu->machine->engine->kick(vcpu);
 	host_signal_raise(&vcpu->wake);
 }
@@ -238,7 +238,6 @@ void vcpu_kick(struct vcpu *vcpu)
 static void set_pending(struct vcpu *vcpu, u32 bits)
 {
 	u32 before = __atomic_fetch_or(&vcpu->cpu.pending, bits, __ATOMIC_SEQ_CST);
-	end_block_if_counting(vcpu);
 	if ((before & bits) != bits)
 		vcpu_kick(vcpu);
 }
