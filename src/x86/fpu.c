@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/* The state itself: reset, tags, the register stack's rotation, and what is asked of the host. */
+#include "base/memory.h"
+#include "x86/address.h"
+#include "x86/fpu_require.h"
+
+_Static_assert(offsetof(struct fpu, image) % 16 == 0, "FXSAVE images are aligned");
+
+void fpu_reset(struct fpu *fpu)
+{
+	memset(fpu, 0, sizeof(*fpu));
+	fpu_set_16(fpu, FPU_FCW, FPU_FCW_RESET);
+	fpu->image[FPU_FTW] = 0xff;
+	fpu_set_32(fpu, FPU_MXCSR, FPU_MXCSR_DEFAULT);
+	fpu_set_32(fpu, FPU_MXCSR_MASK, FPU_MXCSR_VALID);
+}
+
+void fpu_sanitize(struct fpu *fpu)
+{
+	fpu_set_16(fpu, FPU_FCW, (fpu_get_16(fpu, FPU_FCW) & 0x1f3f) | 0x40);
+	fpu_set_16(fpu, FPU_FTW, fpu->image[FPU_FTW]);
+	fpu_set_16(fpu, FPU_FOP, fpu_get_16(fpu, FPU_FOP) & 0x7ff);
+	fpu_set_32(fpu, FPU_MXCSR, fpu_get_32(fpu, FPU_MXCSR) & FPU_MXCSR_VALID);
+	fpu_set_32(fpu, FPU_MXCSR_MASK, FPU_MXCSR_VALID);
+	for (unsigned i = 0; i < 8; i++)
+		memset(fpu->image + FPU_ST + 16 * i + 10, 0, 6);
+	memset(fpu->image + FPU_XMM_END, 0, sizeof(fpu->image) - FPU_XMM_END);
+	fpu_update_summary(fpu);
+}
+
+/* Two bits of the full tag word for one 80-bit register: 0 valid, 1 zero, 2 special. */
+static u16 register_tag(const struct fpu *fpu, unsigned offset)
+{
+	u64 significand = fpu_get_64(fpu, offset);
+	unsigned exponent = fpu_get_16(fpu, offset + 8) & 0x7fff;
+
+	if (!exponent && !significand)
+		return 1;
+	return exponent && exponent != 0x7fff && significand >> 63 ? 0 : 2;
+}
+
+u16 fpu_tag_word(const struct fpu *fpu)
+{
+	u16 tags = 0;
+
+	for (unsigned i = 0; i < 8; i++) {
+		unsigned slot = (i - fpu_top(fpu)) & 7;
+		u16 tag = fpu->image[FPU_FTW] >> i & 1 ? register_tag(fpu, FPU_ST + 16 * slot) : 3;
+		tags |= (u16)(tag << (2 * i));
+	}
+	return tags;
+}
+
+void fpu_set_top(struct fpu *fpu, unsigned top)
+{
+	u8 old[8][16];
+	unsigned delta = (top - fpu_top(fpu)) & 7;
+
+	memcpy(old, fpu->image + FPU_ST, sizeof(old));
+	for (unsigned i = 0; i < 8; i++)
+		memcpy(fpu->image + FPU_ST + 16 * i, old[(i + delta) & 7], 16);
+	fpu_set_16(fpu, FPU_FSW, (fpu_get_16(fpu, FPU_FSW) & ~FSW_TOP) | (u16)((top & 7) << 11));
+}
+
+void mmx_enter_slow(struct fpu *fpu)
+{
+	fpu_set_top(fpu, 0);
+	fpu->image[FPU_FTW] = 0xff;
+}
+
+cold void fpu_raise_unavailable(struct cpu *cpu)
+{
+	if ((cpu->cr0 & CR0_EM) || !(cpu->cr4 & CR4_OSFXSR))
+		raise_ud(cpu);
+	raise_exception(cpu, EXCEPTION_NM);
+}
+
+/* With NE clear the PC's wiring turns FERR# into IRQ 13, and what follows is as with IGNNE#. */
+cold void fpu_raise_pending(struct cpu *cpu)
+{
+	if (cpu->cr0 & CR0_NE)
+		raise_exception(cpu, EXCEPTION_MF);
+	if (cpu->environment->fpu_error)
+		cpu->environment->fpu_error(cpu);
+}
+
+void fpu_store_masked(
+	struct cpu *cpu, const struct insn *insn, const u8 *from, const u8 *mask, unsigned bytes)
+{
+	u64 offset = cpu->regs[RDI], linear;
+	unsigned any = 0;
+
+	if (insn->address_size != SIZE_64)
+		offset = insn->address_size == SIZE_32 ? (u32)offset : (u16)offset;
+	for (unsigned i = 0; i < bytes; i++)
+		any |= mask[i] & 0x80;
+	if (!any)
+		return;
+	linear = segment_linear(cpu, insn->segment, offset, bytes, ACCESS_WRITE);
+	paging_probe(cpu, linear, bytes, ACCESS_WRITE, cpu->tlb_mode);
+	for (unsigned i = 0; i < bytes; i++)
+		if (mask[i] & 0x80)
+			store_8(cpu, linear + i, from[i]);
+}
+
+static void host_cpuid(u32 leaf, u32 *ecx, u32 *edx)
+{
+	u32 eax = leaf, ebx;
+
+	*ecx = 0;
+	__asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(*ecx), "=d"(*edx));
+}
+
+bool fpu_host_supported(const char **missing)
+{
+	static const struct {
+		const char *name;
+		bool in_edx;
+		u8 bit;
+	} needed[] = {
+		{"x87", true, 0},
+		{"FXSR", true, 24},
+		{"SSE2", true, 26},
+		{"SSE3", false, 0},
+		{"PCLMULQDQ", false, 1},
+		{"SSSE3", false, 9},
+		{"CMPXCHG16B", false, 13},
+		{"SSE4.1", false, 19},
+		{"SSE4.2", false, 20},
+		{"POPCNT", false, 23},
+		{"AES", false, 25},
+	};
+	u32 ecx, edx;
+
+	host_cpuid(1, &ecx, &edx);
+	for (size_t i = 0; i < ARRAY_SIZE(needed); i++) {
+		if (!((needed[i].in_edx ? edx : ecx) >> needed[i].bit & 1)) {
+			*missing = needed[i].name;
+			return false;
+		}
+	}
+	return true;
+}
