@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+#include "control/linux/engines.h"
+
+#include <cpuid.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The fastest first: auto takes the first that works. */
+const struct engine_choice engine_choices[] = {
+	{"kvm", "Linux KVM, on processors with virtualization", NULL},
+	{"translate", "binary translation; needs no virtualization", NULL},
+	{"direct", "guest user code untranslated; needs no virtualization", NULL},
+	{"interp", "one instruction at a time; needs no virtualization",
+		"the one that this version has; it needs no virtualization"},
+};
+const unsigned engine_choice_count = ARRAY_SIZE(engine_choices);
+
+/* x86-64-v2, AES and PCLMULQDQ: CPUID leaf 1 ECX, and LAHF of 8000_0001. */
+static const struct {
+	const char *name;
+	u32 bit;
+} needed[] = {
+	{"SSE3", 1u << 0},
+	{"PCLMULQDQ", 1u << 1},
+	{"SSSE3", 1u << 9},
+	{"CMPXCHG16B", 1u << 13},
+	{"SSE4.1", 1u << 19},
+	{"SSE4.2", 1u << 20},
+	{"POPCNT", 1u << 23},
+	{"AES", 1u << 25},
+};
+
+static void append_name(char *text, size_t bytes, const char *name)
+{
+	size_t length = strlen(text);
+
+	snprintf(text + length, bytes - length, "%s%s", length ? " " : "", name);
+}
+
+void engine_missing_features(char *text, size_t bytes)
+{
+	u32 eax, ebx, ecx = 0, edx;
+
+	text[0] = 0;
+	if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx))
+		ecx = 0;
+	for (unsigned i = 0; i < ARRAY_SIZE(needed); i++) {
+		if (!(ecx & needed[i].bit))
+			append_name(text, bytes, needed[i].name);
+	}
+	if (!__get_cpuid(0x80000001, &eax, &ebx, &ecx, &edx) || !(ecx & 1))
+		append_name(text, bytes, "LAHF");
+}
+
+enum status engine_check(const struct engine_choice *choice, struct error *error)
+{
+	char missing[128];
+
+	if (!choice->why)
+		return error_set(error, STATUS_UNSUPPORTED,
+			"--engine %s: not available yet in this version; there is interp",
+			choice->name);
+	engine_missing_features(missing, sizeof(missing));
+	if (missing[0])
+		return error_set(error, STATUS_UNSUPPORTED, "--engine %s: this processor lacks %s",
+			choice->name, missing);
+	return STATUS_OK;
+}
+
+static enum status choose_first(const struct engine_choice **choice, struct error *error)
+{
+	enum status status = STATUS_UNSUPPORTED;
+
+	for (unsigned i = 0; i < engine_choice_count; i++) {
+		status = engine_check(&engine_choices[i], error);
+		if (status == STATUS_OK) {
+			*choice = &engine_choices[i];
+			return STATUS_OK;
+		}
+	}
+	return status;
+}
+
+enum status engine_choose(
+	const char *name, const struct engine_choice **choice, struct error *error)
+{
+	if (!strcmp(name, "auto"))
+		return choose_first(choice, error);
+	for (unsigned i = 0; i < engine_choice_count; i++) {
+		enum status status;
+
+		if (strcmp(engine_choices[i].name, name))
+			continue;
+		status = engine_check(&engine_choices[i], error);
+		if (status == STATUS_OK)
+			*choice = &engine_choices[i];
+		return status;
+	}
+	return error_set(error, STATUS_INVALID, "--engine %.40s: no such engine", name);
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+#include "control/linux/launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "control/linux/engines.h"
+#include "control/linux/gdb_socket.h"
+#include "control/linux/image.h"
+#include "control/linux/message.h"
+#include "control/linux/process.h"
+#include "hosts/linux/runner.h"
+
+static enum status choose_engine(struct machine_config *config, struct error *error)
+{
+	const struct engine_choice *choice;
+	enum status status = engine_choose(config->engine, &choice, error);
+
+	if (status != STATUS_OK)
+		return status;
+	if (!strcmp(config->engine, "auto"))
+		snprintf(config->notice, sizeof(config->notice), "engine %s: %s", choice->name,
+			choice->why);
+	snprintf(config->engine, sizeof(config->engine), "%s", choice->name);
+	return STATUS_OK;
+}
+
+static enum status open_images(struct machine_config *config, struct error *error)
+{
+	struct kernel_files files;
+	enum status status = image_open_kernel(config->kernel, &files, error);
+
+	if (status != STATUS_OK)
+		return status;
+	config->kernel_fd = files.kernel;
+	config->payload_fd = files.payload;
+	if (config->initrd[0])
+		status = image_open_initrd(
+			config->initrd, config->memory, &config->initrd_fd, error);
+	return status;
+}
+
+static enum status make_ram(struct machine_config *config, struct error *error)
+{
+	enum status status =
+		memfd_create_sized("guest memory", config->memory, &config->ram_fd, error);
+
+	return status == STATUS_OK ? memfd_seal(config->ram_fd, false, error) : status;
+}
+
+/* The runner's description as JSON in a memfd. */
+static enum status write_description(
+	const struct machine_config *config, int *fd, struct error *error)
+{
+	static char json[CONFIG_JSON_BYTES_MAX];
+	struct text text;
+	enum status status;
+
+	text_init(&text, json, sizeof(json));
+	status = config_write(config, CONFIG_RUNNER, &text);
+	if (status != STATUS_OK)
+		return error_set(error, status, "the machine's description is too long");
+	status = memfd_create_sized("description", 0, fd, error);
+	if (status == STATUS_OK && write(*fd, json, text.length) != (ssize_t)text.length)
+		return error_set_errno(error, "the machine's description");
+	return status;
+}
+
+static enum status prepare(struct machine_config *config, struct error *error)
+{
+	enum status status = choose_engine(config, error);
+
+	if (status == STATUS_OK)
+		status = open_images(config, error);
+	if (status == STATUS_OK)
+		status = make_ram(config, error);
+	if (status == STATUS_OK && config->gdb[0])
+		status = gdb_socket_open(config->gdb, &config->gdb_fd, error);
+	return status;
+}
+
+int launch_run(struct machine_config *config)
+{
+	struct error error;
+	enum status status;
+	int description;
+
+	if (!config->kernel[0])
+		return message_fail(LODGE_EXIT_USAGE,
+			"no kernel: give one with --kernel FILE (booting from a disk is not available "
+			"yet)");
+	status = prepare(config, &error);
+	if (status == STATUS_OK)
+		status = write_description(config, &description, &error);
+	if (status != STATUS_OK)
+		return message_fail_status(status, &error);
+	status = process_run(config, description, &error);
+	gdb_socket_close(config->gdb);
+	if (status != STATUS_OK)
+		return message_fail_status(status, &error);
+	return process_exit_status();
+}
