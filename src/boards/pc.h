@@ -43,6 +43,7 @@ enum pc_irq {
 	PC_IRQ_RTC = 8,
 	PC_IRQ_SCI = 9,
 	PC_IRQ_MOUSE = 12,
+	PC_IRQ_FPU = 13,
 	PC_IRQS = 16,
 	PC_IOAPIC_TIMER_PIN = 2,
 };

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+#include "boards/pc.h"
+#include "base/memory.h"
+#include "devices/irqchip/ioapic.h"
+#include "devices/irqchip/lapic.h"
+#include "devices/irqchip/pic8259.h"
+#include "devices/pc/acpi_pm.h"
+#include "devices/pc/exit_port.h"
+#include "devices/pc/i8042.h"
+#include "devices/pc/pit8254.h"
+#include "devices/pc/post_port.h"
+#include "devices/pc/pvclock.h"
+#include "devices/pc/reset_port.h"
+#include "devices/pc/rtc.h"
+#include "devices/pc/serial16550.h"
+
+struct pc {
+	struct pc_parameters parameters;
+	struct lapics lapics;
+	struct ioapic ioapic;
+	struct pic8259 pic;
+	struct pit8254 pit;
+	struct rtc rtc;
+	struct i8042 i8042;
+	struct acpi_pm pm;
+	struct reset_port reset_port;
+	struct post_port post_port;
+	struct exit_port exit_port;
+	struct serial16550 serial0;
+	struct pvclock pvclock;
+};
+
+/* ---- wires ---- */
+
+/* An ISA interrupt goes to both controllers; kernels mask what they do not use. */
+static void isa_irq_set(void *owner, unsigned line, bool level)
+{
+	struct pc *pc = owner;
+
+	pic8259_set_line(&pc->pic, line, level);
+	ioapic_set_line(&pc->ioapic, line == PC_IRQ_TIMER ? PC_IOAPIC_TIMER_PIN : line, level);
+}
+
+static struct irq isa_irq(struct pc *pc, enum pc_irq line)
+{
+	return (struct irq){isa_irq_set, pc, line};
+}
+
+/* The 8259's INT is LINT0 of every processor, and pin 0 of the I/O APIC. */
+static void pic_output_set(void *owner, unsigned line, bool level)
+{
+	struct pc *pc = owner;
+
+	lapics_set_lint(&pc->lapics, 0, level);
+	ioapic_set_line(&pc->ioapic, 0, level);
+}
+
+/* ---- creation ---- */
+
+/* Controllers first: they are reset before the wires that end at them are let down. */
+static enum status create_controllers(struct pc *pc, struct machine *machine)
+{
+	struct apic_port port = {lapics_send, &pc->lapics};
+	struct irq pic_output = {pic_output_set, pc, 0};
+
+	enum status status = lapics_init(&pc->lapics, machine);
+	if (status != STATUS_OK)
+		return status;
+	pc->lapics.extint_acknowledge = pic8259_acknowledge;
+	pc->lapics.extint_owner = &pc->pic;
+	pc->lapics.end_of_interrupt = ioapic_end_of_interrupt;
+	pc->lapics.end_of_interrupt_owner = &pc->ioapic;
+	status =
+		ioapic_init(&pc->ioapic, machine, PC_IOAPIC_ADDRESS, (u8)machine->vcpu_count, port);
+	if (status != STATUS_OK)
+		return status;
+	return pic8259_init(
+		&pc->pic, machine, PC_PORT_PIC_MASTER, PC_PORT_PIC_SLAVE, PC_PORT_ELCR, pic_output);
+}
+
+static enum status create_clocks(struct pc *pc, struct machine *machine)
+{
+	const struct memory *memory = &machine->memory;
+
+	enum status status = pit8254_init(
+		&pc->pit, machine, PC_PORT_PIT, PC_PORT_SPEAKER, isa_irq(pc, PC_IRQ_TIMER));
+	if (status == STATUS_OK)
+		status = rtc_init(&pc->rtc, machine, PC_PORT_RTC, isa_irq(pc, PC_IRQ_RTC),
+			memory->low_bytes, memory->bytes - memory->low_bytes);
+	if (status == STATUS_OK)
+		status = acpi_pm_init(
+			&pc->pm, machine, PC_PORT_PM, PC_S5_SLEEP_TYPE, isa_irq(pc, PC_IRQ_SCI));
+	if (status == STATUS_OK)
+		status = pvclock_init(&pc->pvclock, machine);
+	return status;
+}
+
+static enum status create_ports(struct pc *pc, struct machine *machine)
+{
+	enum status status = i8042_init(&pc->i8042, machine, PC_PORT_I8042_DATA,
+		PC_PORT_I8042_COMMAND, isa_irq(pc, PC_IRQ_KEYBOARD), isa_irq(pc, PC_IRQ_MOUSE));
+	if (status == STATUS_OK)
+		status = reset_port_init(
+			&pc->reset_port, machine, PC_PORT_PCI_CONFIG, PC_PORT_SYSTEM_CONTROL);
+	if (status == STATUS_OK)
+		status = post_port_init(&pc->post_port, machine, PC_PORT_POST);
+	if (status == STATUS_OK && pc->parameters.has_exit_port)
+		status = exit_port_init(&pc->exit_port, machine, PC_PORT_EXIT);
+	if (status == STATUS_OK)
+		status = serial16550_init(&pc->serial0, machine, "serial0", PC_PORT_SERIAL0,
+			isa_irq(pc, PC_IRQ_SERIAL0), &pc->parameters.console);
+	return status;
+}
+
+/* ---- what the machine asks of its board ---- */
+
+static void pc_reset(struct machine *machine)
+{
+	struct pc *pc = machine->board;
+	const struct pc_parameters *parameters = &pc->parameters;
+
+	machine_reset_devices(machine);
+	lapics_set_virtual_wire(&pc->lapics);
+	if (parameters->load_boot && !parameters->load_boot(machine, parameters->context))
+		machine_end(machine, MACHINE_FAULT, 0);
+}
+
+static bool pc_hypervisor_leaf(struct machine *machine, u32 leaf, u32 result[4])
+{
+	struct pvclock_frequencies frequencies = {machine->clock.tsc_hz, LAPIC_TIMER_HZ};
+
+	return pvclock_cpuid(&frequencies, leaf, result);
+}
+
+enum status pc_create(struct machine *machine, const struct pc_parameters *parameters,
+	struct console_device *console)
+{
+	struct pc *pc = host_memory_get(sizeof(*pc));
+
+	if (!pc)
+		return STATUS_NO_MEMORY;
+	pc->parameters = *parameters;
+	enum status status = create_controllers(pc, machine);
+	if (status == STATUS_OK)
+		status = create_clocks(pc, machine);
+	if (status == STATUS_OK)
+		status = create_ports(pc, machine);
+	if (status != STATUS_OK) {
+		host_memory_put(pc, sizeof(*pc));
+		return status;
+	}
+	machine->board = pc;
+	machine->reset = pc_reset;
+	machine->hypervisor_leaf = pc_hypervisor_leaf;
+	machine->fpu_error = isa_irq(pc, PC_IRQ_FPU);
+	*console = serial16550_console(&pc->serial0);
+	return STATUS_OK;
+}
+
+void pc_destroy(struct machine *machine)
+{
+	host_memory_put(machine->board, sizeof(struct pc));
+	machine->board = NULL;
+	machine->reset = NULL;
+}
+
+void pc_power_button(struct machine *machine)
+{
+	struct pc *pc = machine->board;
+
+	host_lock(&machine->lock);
+	acpi_pm_power_button(&pc->pm);
+	host_unlock(&machine->lock);
+}
+
+struct acpi_platform pc_acpi_platform(const struct machine *machine)
+{
+	return (struct acpi_platform){
+		.cpu_count = machine->vcpu_count,
+		.lapic_address = PC_LAPIC_ADDRESS,
+		.ioapic_address = PC_IOAPIC_ADDRESS,
+		.ioapic_id = (u8)machine->vcpu_count,
+		.sci_irq = PC_IRQ_SCI,
+		.pm1_event_port = PC_PORT_PM1_EVENT,
+		.pm1_control_port = PC_PORT_PM1_CONTROL,
+		.pm_timer_port = PC_PORT_PM_TIMER,
+		.pm_timer_32_bit = true,
+		.gpe0_port = PC_PORT_GPE0,
+		.gpe0_bytes = PC_GPE0_BYTES,
+		.s5_sleep_type = PC_S5_SLEEP_TYPE,
+		.reset_port = PC_PORT_RESET,
+		.reset_value = PC_RESET_VALUE,
+		.serial_port = PC_PORT_SERIAL0,
+		.serial_irq = PC_IRQ_SERIAL0,
+		.has_rtc = true,
+		.has_pit = true,
+		.has_i8042 = true,
+	};
+}
