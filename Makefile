@@ -76,8 +76,10 @@ $(BUILD)/objects/%.o: %.c $(OPCODES_GENERATED)
 all: $(BUILD)/lodge $(BUILD)/lodge-vm
 	@echo "built $(BUILD)/lodge and $(BUILD)/lodge-vm; next: make run, or $(BUILD)/lodge help"
 
-$(BUILD)/lodge: $(call objects,src/programs/lodge.c) $(CONTROL_LINUX_OBJECTS) $(FREESTANDING_OBJECTS) $(HOST_LINUX_OBJECTS)
-	$(CC) $(LINK_FLAGS) $(NO_PIE) -Wl,--gc-sections -o $@ $^ $(FRONT_LIBS)
+# The front knows no machine: it takes the words and the description from the freestanding part, and is small.
+$(BUILD)/lodge: $(call objects,src/programs/lodge.c) $(CONTROL_LINUX_OBJECTS) $(call objects, \
+	$(filter src/base/text.c src/base/status.c src/control/config%,$(FREESTANDING_SOURCES)))
+	$(CC) $(LINK_FLAGS) $(NO_PIE) -o $@ $^ $(FRONT_LIBS)
 
 $(BUILD)/lodge-vm: $(call objects,src/programs/lodge_vm.c) $(FREESTANDING_OBJECTS) $(HOST_LINUX_OBJECTS)
 	$(CC) $(LINK_FLAGS) $(RUNNER_LINK_FLAGS) -o $@ $^
