@@ -32,21 +32,66 @@ static const struct {
 	ZydisISASet set;
 	u64 features;
 } known_sets[] = {
-#define SET(name, feature) {ZYDIS_ISA_SET_##name, F(feature)},
-	SET(I86, BASE) SET(I186, BASE) SET(I286PROTECTED, BASE) SET(I286REAL, BASE) SET(
-		I386, BASE) SET(I486, BASE) SET(I486REAL, BASE) SET(PENTIUMREAL, BASE) SET(PPRO,
-		BASE) SET(FAT_NOP, BASE) SET(PAUSE, BASE) SET(RDPMC, BASE) SET(PREFETCH_NOP,
-		LM) SET(LONGMODE, LM) SET(AMD, BASE) SET(LAHF, BASE) SET(X87, X87) SET(FCMOV,
-		X87) SET(CMOV, CMOV) SET(PENTIUMMMX, MMX) SET(SSE, SSE) SET(SSEMXCSR,
-		SSE) SET(SSE_PREFETCH, SSE) SET(SSE2, SSE2) SET(SSE2MMX, SSE2) SET(SSE3,
-		SSE3) SET(SSE3X87, SSE3) SET(SSSE3, SSSE3) SET(SSSE3MMX, SSSE3) SET(SSE4, SSE41)
-		SET(SSE42, SSE42) SET(POPCNT, POPCNT) SET(CMPXCHG16B, CX16) SET(FXSAVE, FXSR) SET(
-			FXSAVE64, FXSR) SET(XSAVE, XSAVE) SET(XSAVEOPT, XSAVEOPT) SET(XSAVEC,
-			XSAVEC) SET(AES, AES) SET(PCLMULQDQ, PCLMUL) SET(RDRAND, RDRAND) SET(RDSEED,
-			RDSEED) SET(RDTSCP, RDTSCP) SET(CLFSH, CLFLUSH) SET(CLFLUSHOPT, CLFLUSHOPT)
-			SET(CLWB, CLWB) SET(MONITOR, MONITOR) SET(INVPCID, INVPCID) SET(SMAP, SMAP)
-				SET(RDWRFSGS, FSGSBASE) SET(MOVBE, MOVBE) SET(LZCNT, ABM)
-					SET(BMI1, BMI1) SET(ADOX_ADCX, ADX) SET(RDPID, RDPID)};
+#define SET(name, feature)                       \
+	{                                        \
+		ZYDIS_ISA_SET_##name, F(feature) \
+	}
+	SET(I86, BASE),
+	SET(I186, BASE),
+	SET(I286PROTECTED, BASE),
+	SET(I286REAL, BASE),
+	SET(I386, BASE),
+	SET(I486, BASE),
+	SET(I486REAL, BASE),
+	SET(PENTIUMREAL, BASE),
+	SET(PPRO, BASE),
+	SET(FAT_NOP, BASE),
+	SET(PAUSE, BASE),
+	SET(RDPMC, BASE),
+	SET(PREFETCH_NOP, LM),
+	SET(LONGMODE, LM),
+	SET(AMD, BASE),
+	SET(LAHF, BASE),
+	SET(X87, X87),
+	SET(FCMOV, X87),
+	SET(CMOV, CMOV),
+	SET(PENTIUMMMX, MMX),
+	SET(SSE, SSE),
+	SET(SSEMXCSR, SSE),
+	SET(SSE_PREFETCH, SSE),
+	SET(SSE2, SSE2),
+	SET(SSE2MMX, SSE2),
+	SET(SSE3, SSE3),
+	SET(SSE3X87, SSE3),
+	SET(SSSE3, SSSE3),
+	SET(SSSE3MMX, SSSE3),
+	SET(SSE4, SSE41),
+	SET(SSE42, SSE42),
+	SET(POPCNT, POPCNT),
+	SET(CMPXCHG16B, CX16),
+	SET(FXSAVE, FXSR),
+	SET(FXSAVE64, FXSR),
+	SET(XSAVE, XSAVE),
+	SET(XSAVEOPT, XSAVEOPT),
+	SET(XSAVEC, XSAVEC),
+	SET(AES, AES),
+	SET(PCLMULQDQ, PCLMUL),
+	SET(RDRAND, RDRAND),
+	SET(RDSEED, RDSEED),
+	SET(RDTSCP, RDTSCP),
+	SET(CLFSH, CLFLUSH),
+	SET(CLFLUSHOPT, CLFLUSHOPT),
+	SET(CLWB, CLWB),
+	SET(MONITOR, MONITOR),
+	SET(INVPCID, INVPCID),
+	SET(SMAP, SMAP),
+	SET(RDWRFSGS, FSGSBASE),
+	SET(MOVBE, MOVBE),
+	SET(LZCNT, ABM),
+	SET(BMI1, BMI1),
+	SET(ADOX_ADCX, ADX),
+	SET(RDPID, RDPID),
+};
 
 struct test_case {
 	u8 bytes[BUFFER];
@@ -57,6 +102,7 @@ struct test_case {
 	bool zydis_ok;
 	enum decode_result result;
 	struct insn insn;
+	const char *failure; /* what differs, or NULL */
 };
 
 /* ---- the differences that there may be -------------------------------------------------------------- */
@@ -280,6 +326,27 @@ static bool immediate_is_equal(const struct test_case *c, const ZydisDecodedOper
 	return !((value ^ ours) & mask);
 }
 
+/* Operand sizes, through the rows' view of them. */
+static bool sizes_are_equal(const struct test_case *c)
+{
+	const struct opcode_row *row = &opcode_rows[c->insn.row];
+	unsigned count = MIN(row->operand_count, c->zydis.operand_count_visible);
+
+	for (unsigned i = 0; i < count; i++) {
+		const struct row_operand *operand = &row->operands[i];
+		bool is_memory = c->operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY;
+		unsigned bytes = row_operand_bytes(&c->insn, operand, is_memory);
+		if (c->operands[i].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+			general_location(c->operands[i].reg.value) < 0)
+			continue;
+		if (!is_memory && c->operands[i].type != ZYDIS_OPERAND_TYPE_REGISTER)
+			continue;
+		if (bytes && operand->access && bytes * 8 != c->operands[i].size)
+			return false;
+	}
+	return true;
+}
+
 /* What differs between two valid answers, or NULL. */
 static const char *content_differs(const struct test_case *c)
 {
@@ -300,7 +367,7 @@ static const char *content_differs(const struct test_case *c)
 			!immediate_is_equal(c, operand))
 			return "immediate";
 	}
-	return NULL;
+	return sizes_are_equal(c) ? NULL : "operand size";
 }
 
 /* Every shorter piece of a valid instruction must be called incomplete. */
@@ -389,15 +456,14 @@ int main(int argc, char **argv)
 
 	make_decoders();
 	for (u64 i = only != ~(u64)0 ? only : 0; i < (only != ~(u64)0 ? only + 1 : cases); i++) {
-		const char *failure;
 		make_case(&c, seed, i);
 		run_case(&c);
 		valid += c.result == DECODE_OK;
-		failure = find_failure(&c);
-		if (failure && is_listed(&c) && only == ~(u64)0)
+		c.failure = find_failure(&c);
+		if (c.failure && is_listed(&c) && only == ~(u64)0)
 			continue;
-		if (failure && failures++ < 20)
-			tell(&c, seed, i, failure);
+		if (c.failure && failures++ < 20)
+			tell(&c, seed, i, c.failure);
 		else if (only != ~(u64)0)
 			tell(&c, seed, i, "no difference");
 	}

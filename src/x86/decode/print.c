@@ -8,67 +8,26 @@ static const char *const conditions[16] = {
 	"o", "no", "b", "ae", "e", "ne", "be", "a", "s", "ns", "p", "np", "l", "ge", "le", "g"};
 static const char *const segments[] = {"es", "cs", "ss", "ds", "fs", "gs"};
 
-/* Width of an operand as the row describes it. */
-enum width {
-	WIDTH_NONE = SIZE_COUNT,
-	WIDTH_80,
-	WIDTH_128,
-	WIDTH_FAR,
-};
-
-static unsigned width_get(const struct insn *insn, unsigned operand_size)
-{
-	switch (operand_size) {
-	case OPERAND_SIZE_B:
-	case OPERAND_SIZE_BS:
-		return SIZE_8;
-	case OPERAND_SIZE_W:
-		return SIZE_16;
-	case OPERAND_SIZE_D:
-	case OPERAND_SIZE_SS:
-		return SIZE_32;
-	case OPERAND_SIZE_Q:
-	case OPERAND_SIZE_SD:
-		return SIZE_64;
-	case OPERAND_SIZE_V:
-		return insn->operand_size;
-	case OPERAND_SIZE_Z:
-		return MIN((unsigned)insn->operand_size, SIZE_32);
-	case OPERAND_SIZE_Y:
-		return MAX((unsigned)insn->operand_size, SIZE_32);
-	case OPERAND_SIZE_DQ:
-	case OPERAND_SIZE_PS:
-	case OPERAND_SIZE_PD:
-		return WIDTH_128;
-	case OPERAND_SIZE_T:
-		return WIDTH_80;
-	case OPERAND_SIZE_P:
-		return WIDTH_FAR;
-	default:
-		return WIDTH_NONE;
-	}
-}
-
-static void print_general(struct text *text, unsigned location, unsigned width)
+/* A general register, or 1, 2, 4 or 8 bytes of it. */
+static void print_general(struct text *text, unsigned location, unsigned bytes)
 {
 	static const char *const old[8] = {"ax", "cx", "dx", "bx", "sp", "bp", "si", "di"};
-	static const char *const suffixes[SIZE_COUNT] = {"b", "w", "d", ""};
 	unsigned number = location / 8;
 
-	if (width == SIZE_8 && location % 8)
+	if (bytes == 1 && location % 8)
 		text_format(text, "%ch", "acdb"[number & 3]);
 	else if (number >= 8)
-		text_format(text, "r%u%s", number, suffixes[MIN(width, SIZE_64)]);
-	else if (width == SIZE_8 && number < 4)
+		text_format(text, "r%u%s", number,
+			bytes == 1	     ? "b"
+				: bytes == 2 ? "w"
+				: bytes == 4 ? "d"
+					     : "");
+	else if (bytes == 1 && number < 4)
 		text_format(text, "%cl", "acdb"[number]);
-	else if (width == SIZE_8)
+	else if (bytes == 1)
 		text_format(text, "%sl", old[number]);
 	else
-		text_format(text, "%s%s",
-			width == SIZE_16	   ? ""
-				: width == SIZE_32 ? "e"
-						   : "r",
-			old[number]);
+		text_format(text, "%s%s", bytes == 2 ? "" : bytes == 4 ? "e" : "r", old[number]);
 }
 
 static void print_address_register(struct text *text, const struct insn *insn, unsigned location)
@@ -76,7 +35,7 @@ static void print_address_register(struct text *text, const struct insn *insn, u
 	if (location == LOCATION_RIP)
 		text_append(text, insn->address_size == SIZE_64 ? "rip" : "eip");
 	else
-		print_general(text, location, insn->address_size);
+		print_general(text, location, 1u << insn->address_size);
 }
 
 static void print_offset(struct text *text, const struct insn *insn, bool is_alone)
@@ -112,24 +71,26 @@ static void print_address(struct text *text, const struct insn *insn)
 	text_append_char(text, ']');
 }
 
-static void print_width(struct text *text, unsigned width)
+static void print_width(
+	struct text *text, const struct insn *insn, const struct row_operand *operand)
 {
-	static const char *const names[] = {[SIZE_8] = "byte",
-		[SIZE_16] = "word",
-		[SIZE_32] = "dword",
-		[SIZE_64] = "qword",
-		[WIDTH_80] = "tbyte",
-		[WIDTH_128] = "xmmword",
-		[WIDTH_FAR] = "far"};
+	static const char *const names[] = {[1] = "byte",
+		[2] = "word",
+		[4] = "dword",
+		[6] = "fword",
+		[8] = "qword",
+		[10] = "tbyte",
+		[16] = "xmmword"};
+	unsigned bytes = row_operand_bytes(insn, operand, true);
 
-	if (width != WIDTH_NONE)
-		text_format(text, "%s ptr ", names[width]);
+	if (bytes < ARRAY_SIZE(names) && names[bytes])
+		text_format(text, "%s ptr ", names[bytes]);
 }
 
 static void print_memory(
 	struct text *text, const struct insn *insn, const struct row_operand *operand)
 {
-	print_width(text, width_get(insn, operand->memory_size));
+	print_width(text, insn, operand);
 	/* What an address says by itself is not told: SS for a stack base, DS else. */
 	if (insn->segment < ARRAY_SIZE(segments) && insn->segment != SEGMENT_DS &&
 		!(insn->segment == SEGMENT_SS && (insn->base == RSP * 8 || insn->base == RBP * 8)))
@@ -144,28 +105,24 @@ static void print_memory(
 static void print_destination(
 	struct text *text, const struct insn *insn, const struct row_operand *operand)
 {
-	print_width(text, width_get(insn, operand->size));
+	print_width(text, insn, operand);
 	text_append(text, "es:[");
-	print_general(text, RDI * 8, insn->address_size);
+	print_general(text, RDI * 8, 1u << insn->address_size);
 	text_append_char(text, ']');
 }
 
 static void print_immediate(
 	struct text *text, const struct insn *insn, const struct row_operand *operand)
 {
-	unsigned bits = 8u << insn->operand_size;
+	const struct opcode_row *row = &opcode_rows[insn->row];
 	u64 value = insn->immediate;
 
-	if (operand->size == OPERAND_SIZE_B)
-		value = insn->row != ROW_INVALID && opcode_rows[insn->row].operand_count > 1 &&
-				opcode_rows[insn->row].operands[0].size == OPERAND_SIZE_W &&
-				opcode_rows[insn->row].operands[0].kind == OPERAND_I
-			? value >> 16 /* ENTER's second */
-			: value & 0xff;
-	else if (operand->size == OPERAND_SIZE_W)
-		value &= 0xffff;
+	if (operand != row->operands && row->operands[0].kind == OPERAND_I)
+		value >>= 16; /* ENTER's second */
+	if (operand->size == OPERAND_SIZE_B || operand->size == OPERAND_SIZE_W)
+		value &= bits_mask(8 * row_operand_bytes(insn, operand, false));
 	else
-		value &= bits_mask(bits);
+		value &= bits_mask(8u << insn->operand_size);
 	text_format(text, "0x%llx", (unsigned long long)value);
 }
 
@@ -185,7 +142,7 @@ static void print_register_or_memory(struct text *text, const struct insn *insn,
 	else if (register_name)
 		text_format(text, "%s%u", register_name, insn->rm);
 	else
-		print_general(text, insn->rm, width_get(insn, operand->size));
+		print_general(text, insn->rm, row_operand_bytes(insn, operand, false));
 }
 
 static void print_by_letter(
@@ -207,7 +164,7 @@ static void print_by_letter(
 		break;
 	case OPERAND_G:
 	case OPERAND_Z:
-		print_general(text, insn->reg, width_get(insn, operand->size));
+		print_general(text, insn->reg, row_operand_bytes(insn, operand, false));
 		break;
 	case OPERAND_X:
 	case OPERAND_O:
@@ -246,15 +203,15 @@ static void print_operand(
 	switch (operand->kind) {
 	case OPERAND_AL:
 	case OPERAND_CL:
-		print_general(text, (operand->kind == OPERAND_AL ? RAX : RCX) * 8, SIZE_8);
+		print_general(text, (operand->kind == OPERAND_AL ? RAX : RCX) * 8, 1);
 		break;
 	case OPERAND_AX:
 	case OPERAND_DX:
-		print_general(text, (operand->kind == OPERAND_AX ? RAX : RDX) * 8, SIZE_16);
+		print_general(text, (operand->kind == OPERAND_AX ? RAX : RDX) * 8, 2);
 		break;
 	case OPERAND_EAX:
 	case OPERAND_RAX:
-		print_general(text, RAX * 8, insn->operand_size);
+		print_general(text, RAX * 8, 1u << insn->operand_size);
 		break;
 	case OPERAND_ONE:
 		text_append(text, "1");

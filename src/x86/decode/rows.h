@@ -183,6 +183,13 @@ struct opcode_row {
 extern const struct opcode_row opcode_rows[];
 extern const unsigned opcode_row_count;
 
+/*
+ * How many bytes an operand of insn's row has, as a register or in memory; 0 where the row leaves that open (FXSAVE areas and
+ * the like).
+ */
+unsigned row_operand_bytes(
+	const struct insn *insn, const struct row_operand *operand, bool is_memory);
+
 /* ---- the decoder's own ------------------------------------------------------------------------------ */
 
 /*
