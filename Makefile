@@ -33,7 +33,7 @@ CONTROL_LINUX_SOURCES := $(call find_c,src/control/linux)
 # ---- flags ------------------------------------------------------------------------------------------
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
 	-Wpointer-arith -Wundef -Wvla -Wno-unused-parameter -Werror=implicit-function-declaration $(WERROR)
-COMMON_FLAGS := -std=gnu17 -g -O2 -Isrc -I$(GENERATED) $(WARNINGS) -fno-strict-aliasing -fno-common \
+COMMON_FLAGS := -std=gnu17 -g -O2 -I. -Isrc -I$(GENERATED) $(WARNINGS) -fno-strict-aliasing -fno-common \
 	-fwrapv -MMD -MP
 FREESTANDING_FLAGS := -ffreestanding -mgeneral-regs-only -fno-omit-frame-pointer
 FPU_FLAGS := -ffreestanding

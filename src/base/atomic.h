@@ -9,23 +9,23 @@
 
 #include "base/types.h"
 
-#define DEFINE_RAM_ACCESS(bits, suffix, constraint)                                                \
-	struct ram_##bits {                                                                        \
-		u##bits value;                                                                     \
-	} __attribute__((packed, may_alias));                                                      \
-	static always_inline u##bits ram_load_##bits(const void *at)                               \
-	{                                                                                          \
-		u##bits value;                                                                     \
-		__asm__ volatile("mov" suffix " %1, %0"                                            \
-				 : "=" constraint(value)                                           \
-				 : "m"(*(const struct ram_##bits *)at));                           \
-		return value;                                                                      \
-	}                                                                                          \
-	static always_inline void ram_store_##bits(void *at, u##bits value)                        \
-	{                                                                                          \
-		__asm__ volatile("mov" suffix " %1, %0"                                            \
-				 : "=m"(*(struct ram_##bits *)at)                                  \
-				 : constraint(value));                                             \
+#define DEFINE_RAM_ACCESS(bits, suffix, constraint)                         \
+	struct ram_##bits {                                                 \
+		u##bits value;                                              \
+	} __attribute__((packed, may_alias));                               \
+	static always_inline u##bits ram_load_##bits(const void *at)        \
+	{                                                                   \
+		u##bits value;                                              \
+		__asm__ volatile("mov" suffix " %1, %0"                     \
+				 : "=" constraint(value)                    \
+				 : "m"(*(const struct ram_##bits *)at));    \
+		return value;                                               \
+	}                                                                   \
+	static always_inline void ram_store_##bits(void *at, u##bits value) \
+	{                                                                   \
+		__asm__ volatile("mov" suffix " %1, %0"                     \
+				 : "=m"(*(struct ram_##bits *)at)           \
+				 : constraint(value));                      \
 	}
 
 DEFINE_RAM_ACCESS(8, "b", "q")

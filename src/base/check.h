@@ -10,10 +10,10 @@
 
 _Noreturn void check_failed(const char *file, int line, const char *condition);
 
-#define check(condition)                                                                           \
-	do {                                                                                       \
-		if (unlikely(!(condition)))                                                        \
-			check_failed(__FILE__, __LINE__, #condition);                              \
+#define check(condition)                                              \
+	do {                                                          \
+		if (unlikely(!(condition)))                           \
+			check_failed(__FILE__, __LINE__, #condition); \
 	} while (0)
 
 #endif

@@ -41,12 +41,12 @@ static inline void list_remove(struct list *node)
 	list_init(node);
 }
 
-#define list_for_each(node, head)                                                                  \
+#define list_for_each(node, head) \
 	for (struct list *node = (head)->next; node != (head); node = node->next)
 
 /* The same where the body may remove node. */
-#define list_for_each_safe(node, head)                                                             \
-	for (struct list *node = (head)->next, *node##_next = node->next; node != (head);          \
+#define list_for_each_safe(node, head)                                                    \
+	for (struct list *node = (head)->next, *node##_next = node->next; node != (head); \
 		node = node##_next, node##_next = node->next)
 
 #endif

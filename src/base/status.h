@@ -11,14 +11,14 @@
 
 enum status {
 	STATUS_OK,
-	STATUS_INVALID,	    /* the input is malformed or out of range */
-	STATUS_NO_MEMORY,   /* the host or an arena is out of memory */
+	STATUS_INVALID,	  /* the input is malformed or out of range */
+	STATUS_NO_MEMORY, /* the host or an arena is out of memory */
 	STATUS_NOT_FOUND,
 	STATUS_UNSUPPORTED, /* well formed, but not something this build or host does */
 	STATUS_BUSY,
-	STATUS_IO,	    /* the host's read, write or map failed */
-	STATUS_TOO_BIG,	    /* does not fit where it should go */
-	STATUS_END,	    /* no more input */
+	STATUS_IO,	/* the host's read, write or map failed */
+	STATUS_TOO_BIG, /* does not fit where it should go */
+	STATUS_END,	/* no more input */
 };
 
 /* One line for people: what is wrong with which thing, and what to do. No newline, no prefix. */

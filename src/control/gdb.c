@@ -127,7 +127,8 @@ static void read_registers(struct gdb_stub *stub)
 	put_hex(&text, &image, sizeof(image));
 	for (unsigned i = 0; i < 8; i++) /* st0-st7 */
 		put_hex(&text, cpu->fpu.image + 32 + 16 * i, 10);
-	static const u8 x87_control[] = {0, 2, 4, 0, 8, 0, 16, 6}; /* in the image: cw sw tw - fip - fdp fop */
+	static const u8 x87_control[] = {
+		0, 2, 4, 0, 8, 0, 16, 6}; /* in the image: cw sw tw - fip - fdp fop */
 	for (unsigned i = 0; i < 8; i++) {
 		u32 value = 0;
 		memcpy(&value, cpu->fpu.image + x87_control[i], i == 4 || i == 6 ? 4 : 2);
@@ -380,7 +381,8 @@ static void query(struct gdb_stub *stub, const char *packet)
 {
 	static const char features[] = "qXfer:features:read:target.xml:";
 	if (text_starts_with(packet, "qSupported"))
-		send_packet(stub, "PacketSize=1000;qXfer:features:read+;QStartNoAckMode+;vContSupported+");
+		send_packet(stub,
+			"PacketSize=1000;qXfer:features:read+;QStartNoAckMode+;vContSupported+");
 	else if (text_starts_with(packet, features))
 		query_target(stub, packet + sizeof(features) - 1);
 	else if (text_equal(packet, "qfThreadInfo"))

@@ -41,8 +41,7 @@ struct gdb_stub {
 };
 
 /* gdb has connected: pauses the machine. */
-void gdb_attach(
-	struct gdb_stub *stub, struct machine *machine,
+void gdb_attach(struct gdb_stub *stub, struct machine *machine,
 	void (*send)(void *context, const char *from, size_t bytes), void (*notify)(void *context),
 	void *context);
 /* Bytes from gdb, whatever they are. */

@@ -14,7 +14,7 @@ void bus_init(struct bus *bus)
 enum status bus_attach(struct bus *bus, struct bus_region *region)
 {
 	struct list *at = &bus->regions;
-	list_for_each(node, &bus->regions) {
+	list_for_each (node, &bus->regions) {
 		struct bus_region *other = container_of(node, struct bus_region, link);
 		if (region->base < other->base + other->bytes &&
 			other->base < region->base + region->bytes)
@@ -33,7 +33,7 @@ static struct bus_region *find_region(struct bus *bus, u64 address)
 	struct bus_region *last = __atomic_load_n(&bus->last, __ATOMIC_RELAXED);
 	if (last && address - last->base < last->bytes)
 		return last;
-	list_for_each(node, &bus->regions) {
+	list_for_each (node, &bus->regions) {
 		struct bus_region *region = container_of(node, struct bus_region, link);
 		if (address - region->base < region->bytes) {
 			__atomic_store_n(&bus->last, region, __ATOMIC_RELAXED);
@@ -44,7 +44,8 @@ static struct bus_region *find_region(struct bus *bus, u64 address)
 }
 
 /* One access that the region takes as it is. */
-static void access_region(struct machine *machine, struct bus_region *region, struct bus_access *access)
+static void access_region(
+	struct machine *machine, struct bus_region *region, struct bus_access *access)
 {
 	struct host_lock *lock = region->lock ? region->lock : &machine->lock;
 	if (region->is_lockless)
@@ -61,7 +62,8 @@ static unsigned fitting_size(const struct bus_region *region, u64 offset, unsign
 {
 	for (unsigned size = 8; size; size >>= 1) {
 		bool aligned = region->unaligned || !(offset & (size - 1));
-		if (size <= limit && (region->sizes & size) && aligned && offset + size <= region->bytes)
+		if (size <= limit && (region->sizes & size) && aligned &&
+			offset + size <= region->bytes)
 			return size;
 	}
 	return 0;
@@ -82,13 +84,14 @@ static u8 read_narrow(struct machine *machine, struct bus_region *region,
 }
 
 /* Does the next piece of the access at `done` bytes; returns the piece's size. */
-static unsigned access_piece(struct machine *machine, struct bus_access *access, unsigned done, u64 *value)
+static unsigned access_piece(
+	struct machine *machine, struct bus_access *access, unsigned done, u64 *value)
 {
 	u64 address = access->address + done;
 	struct bus_region *region = find_region(&machine->buses[access->space], address);
 	if (!region) {
-		trace("nobody at %s %lx (%s)", access->space == BUS_PORT ? "port" : "address", address,
-			access->is_write ? "write" : "read");
+		trace("nobody at %s %lx (%s)", access->space == BUS_PORT ? "port" : "address",
+			address, access->is_write ? "write" : "read");
 		*value |= (u64)0xff << (8 * done);
 		return 1;
 	}
@@ -104,7 +107,8 @@ static unsigned access_piece(struct machine *machine, struct bus_access *access,
 		.size = size,
 		.address = offset,
 		.vcpu = access->vcpu,
-		.value = access->is_write ? (access->value >> (8 * done)) & bits_mask(8 * size) : 0};
+		.value =
+			access->is_write ? (access->value >> (8 * done)) & bits_mask(8 * size) : 0};
 	access_region(machine, region, &part);
 	*value |= (part.value & bits_mask(8 * size)) << (8 * done);
 	return size;

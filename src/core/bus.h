@@ -41,7 +41,7 @@ struct bus_region {
 };
 
 struct bus {
-	struct list regions; /* by base */
+	struct list regions;	 /* by base */
 	struct bus_region *last; /* the one found last, tried first */
 };
 

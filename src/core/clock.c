@@ -84,7 +84,7 @@ static bool clock_loaded(void *object)
 {
 	struct clock *clock = object;
 	return clock->kind <= CLOCK_INSTRUCTIONS && clock->tsc_hz >= 1000000 &&
-	       clock->tsc_hz <= 100000000000 && clock_now_ns(clock) < (u64)1 << 62;
+		clock->tsc_hz <= 100000000000 && clock_now_ns(clock) < (u64)1 << 62;
 }
 
 const struct state_table clock_state = STATE_TABLE("clock", 1, clock_fields, clock_loaded);

@@ -16,9 +16,10 @@ struct machine;
 struct device;
 
 struct device_ops {
-	const char *kind;		       /* "serial" */
+	const char *kind;		      /* "serial" */
 	void (*reset)(struct device *device); /* as at power-on; wires low, events cancelled */
-	const struct state_table *state;      /* describes the struct that `object` points to; NULL: stateless */
+	const struct state_table
+		*state; /* describes the struct that `object` points to; NULL: stateless */
 };
 
 struct device {

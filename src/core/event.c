@@ -10,7 +10,8 @@ void event_queue_init(struct event_queue *queue)
 	queue->next_deadline_ns = TIME_NEVER;
 }
 
-void event_init(struct event *event, struct machine *machine, void (*fire)(void *owner), void *owner)
+void event_init(
+	struct event *event, struct machine *machine, void (*fire)(void *owner), void *owner)
 {
 	list_init(&event->link);
 	event->machine = machine;
@@ -51,7 +52,7 @@ void event_set(struct event *event, u64 deadline_ns)
 	list_remove(&event->link);
 	event->deadline_ns = deadline_ns;
 	if (deadline_ns != TIME_NEVER) {
-		list_for_each(node, at) {
+		list_for_each (node, at) {
 			if (comes_before(event, container_of(node, struct event, link))) {
 				at = node;
 				break;
@@ -73,8 +74,8 @@ void events_run(struct machine *machine, u64 now_ns)
 	if (events_next_deadline(machine) > now_ns)
 		return;
 	host_lock(&machine->lock);
-	for (struct event *event = first_event(&machine->events); event && event->deadline_ns <= now_ns;
-		event = first_event(&machine->events)) {
+	for (struct event *event = first_event(&machine->events);
+		event && event->deadline_ns <= now_ns; event = first_event(&machine->events)) {
 		event_cancel(event);
 		event->fire(event->owner);
 	}

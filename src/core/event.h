@@ -30,7 +30,8 @@ struct event_queue {
 };
 
 void event_queue_init(struct event_queue *queue);
-void event_init(struct event *event, struct machine *machine, void (*fire)(void *owner), void *owner);
+void event_init(
+	struct event *event, struct machine *machine, void (*fire)(void *owner), void *owner);
 /* At the clock's deadline_ns (now or earlier: as soon as may be). Replaces an earlier setting. */
 void event_set(struct event *event, u64 deadline_ns);
 void event_cancel(struct event *event);

@@ -34,15 +34,16 @@ static enum status create_vcpu(struct machine *machine, const struct machine_par
 enum status machine_init(struct machine *machine, const struct machine_parameters *parameters)
 {
 	check(parameters->vcpu_count >= 1 && parameters->vcpu_count <= MACHINE_VCPUS_MAX);
-	*machine = (struct machine){
-		.engine = parameters->engine, .no_reboot = parameters->no_reboot};
+	*machine =
+		(struct machine){.engine = parameters->engine, .no_reboot = parameters->no_reboot};
 	host_lock_init(&machine->lock);
 	for (unsigned i = 0; i < BUS_SPACES; i++)
 		bus_init(&machine->buses[i]);
 	list_init(&machine->devices);
 	list_init(&machine->state_objects);
 	event_queue_init(&machine->events);
-	clock_init(&machine->clock, parameters->clock, parameters->tsc_hz, parameters->wall_start_ns);
+	clock_init(
+		&machine->clock, parameters->clock, parameters->tsc_hz, parameters->wall_start_ns);
 	enum status status = memory_init(&machine->memory, parameters->ram, parameters->ram_bytes);
 	if (status != STATUS_OK)
 		return status;
@@ -69,7 +70,7 @@ void machine_fini(struct machine *machine)
 void machine_reset_devices(struct machine *machine)
 {
 	host_lock(&machine->lock);
-	list_for_each(node, &machine->devices) {
+	list_for_each (node, &machine->devices) {
 		struct device *device = container_of(node, struct device, link);
 		if (device->ops->reset)
 			device->ops->reset(device);

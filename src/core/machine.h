@@ -45,9 +45,9 @@ struct machine {
 	u32 exit; /* enum machine_exit; atomic, set once */
 	u8 exit_value;
 	u32 reset_requested; /* atomic: a reset is to be done by the vCPU thread before its next run */
-	u32 pause_requested; /* atomic: vCPUs stand still between two instructions */
+	u32 pause_requested;	   /* atomic: vCPUs stand still between two instructions */
 	struct host_signal parked; /* a vCPU has come to stand, or the machine has ended */
-	u64 slowdown; /* tests: the engine is made this many times slower; 0, 1: not */
+	u64 slowdown;		   /* tests: the engine is made this many times slower; 0, 1: not */
 	/* The board's: puts everything into its power-on state and loads the boot images anew. */
 	void (*reset)(struct machine *machine);
 	void *board;
@@ -69,7 +69,8 @@ struct machine_parameters {
 };
 
 /* machine is zeroed memory of the caller's. After a failure nothing is left behind. */
-enum status machine_init(struct machine *machine, const struct machine_parameters *parameters) must_use;
+enum status machine_init(
+	struct machine *machine, const struct machine_parameters *parameters) must_use;
 void machine_fini(struct machine *machine);
 
 /* The devices' and the processors' power-on state. (Guest RAM is kept: boards reload images.) */

@@ -33,7 +33,7 @@ bool memory_offset(const struct memory *memory, u64 gpa, u64 bytes, u64 *offset)
 		start = gpa;
 		end = memory->low_bytes;
 	} else if (gpa >= MEMORY_HIGH_START &&
-		   gpa - MEMORY_HIGH_START < memory->bytes - memory->low_bytes) {
+		gpa - MEMORY_HIGH_START < memory->bytes - memory->low_bytes) {
 		start = gpa - MEMORY_HIGH_START + memory->low_bytes;
 		end = memory->bytes;
 	} else {

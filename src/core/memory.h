@@ -16,14 +16,15 @@
 #define MEMORY_MAXIMUM ((u64)1 << 40)
 
 enum page_flags {
-	PAGE_HAS_CODE = 1 << 0, /* an engine holds something made from its bytes: writes are announced */
+	PAGE_HAS_CODE =
+		1 << 0, /* an engine holds something made from its bytes: writes are announced */
 };
 
 struct machine;
 
 struct memory {
-	u8 *host;   /* low RAM at 0, high RAM behind it */
-	u64 bytes;  /* all of it; a multiple of 4 KiB */
+	u8 *host;  /* low RAM at 0, high RAM behind it */
+	u64 bytes; /* all of it; a multiple of 4 KiB */
 	u64 low_bytes;
 	u8 *page_flags; /* one a page, in host order; atomic */
 };

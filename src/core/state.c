@@ -58,13 +58,13 @@ static bool save_object(const struct state_sink *sink, const struct state_object
 {
 	const struct state_table *table = object->table;
 	bool ok = put_name(sink, object->name) && put_name(sink, table->name) &&
-		  put_u32(sink, table->version) && put_u32(sink, table->field_count);
+		put_u32(sink, table->version) && put_u32(sink, table->field_count);
 	for (u32 i = 0; ok && i < table->field_count; i++) {
 		const struct state_field *field = &table->fields[i];
 		u64 deadline;
 		ok = put_name(sink, field->name) && put_u32(sink, field->kind) &&
-		     put_u32(sink, field->size) && put_u32(sink, field->count) &&
-		     put(sink, field_saved_form(object, field, &deadline), field_bytes(field));
+			put_u32(sink, field->size) && put_u32(sink, field->count) &&
+			put(sink, field_saved_form(object, field, &deadline), field_bytes(field));
 	}
 	return ok;
 }
@@ -96,10 +96,10 @@ static bool save_memory(const struct state_sink *sink, const struct memory *memo
 enum status state_save(struct machine *machine, const struct state_sink *sink)
 {
 	u32 count = 0;
-	list_for_each(node, &machine->state_objects)
+	list_for_each (node, &machine->state_objects)
 		count++;
 	bool ok = put(sink, state_magic, sizeof(state_magic)) && put_u32(sink, count);
-	list_for_each(node, &machine->state_objects)
+	list_for_each (node, &machine->state_objects)
 		ok = ok && save_object(sink, container_of(node, struct state_object, link));
 	return ok && save_memory(sink, &machine->memory) ? STATUS_OK : STATUS_IO;
 }
@@ -142,7 +142,8 @@ static enum status expect_name(struct loader *loader, const char *expected)
 		return status;
 	if (length > NAME_MAX_BYTES)
 		return error_set(loader->error, STATUS_INVALID,
-			"saved state: a name of %u bytes where '%s' was expected", length, expected);
+			"saved state: a name of %u bytes where '%s' was expected", length,
+			expected);
 	status = get(loader, name, length);
 	if (status != STATUS_OK)
 		return status;
@@ -232,11 +233,12 @@ static enum status load_memory(struct loader *loader, struct memory *memory)
 /* Checks and rebuilds, once all is there, since one object's derived state may depend on another's. */
 static enum status finish_objects(struct machine *machine, struct error *error)
 {
-	list_for_each(node, &machine->state_objects) {
+	list_for_each (node, &machine->state_objects) {
 		struct state_object *object = container_of(node, struct state_object, link);
 		if (object->table->loaded && !object->table->loaded(object->object))
 			return error_set(error, STATUS_INVALID,
-				"saved state: %s holds values that no machine could have", object->name);
+				"saved state: %s holds values that no machine could have",
+				object->name);
 	}
 	return STATUS_OK;
 }
@@ -247,7 +249,7 @@ enum status state_load(
 	struct loader loader = {.source = source, .error = error};
 	char magic[sizeof(state_magic)];
 	u32 count = 0;
-	list_for_each(node, &machine->state_objects)
+	list_for_each (node, &machine->state_objects)
 		count++;
 	enum status status = get(&loader, magic, sizeof(magic));
 	if (status == STATUS_OK && memcmp(magic, state_magic, sizeof(magic)))
@@ -255,9 +257,10 @@ enum status state_load(
 	if (status == STATUS_OK)
 		status = expect_u32(&loader, count, "the number of objects");
 	host_lock(&machine->lock);
-	list_for_each(node, &machine->state_objects) {
+	list_for_each (node, &machine->state_objects) {
 		if (status == STATUS_OK)
-			status = load_object(&loader, container_of(node, struct state_object, link));
+			status =
+				load_object(&loader, container_of(node, struct state_object, link));
 	}
 	if (status == STATUS_OK)
 		status = load_memory(&loader, &machine->memory);
@@ -320,7 +323,7 @@ u64 state_diff(struct machine *a, struct machine *b, struct text *text)
 {
 	u64 differences = 0;
 	struct list *other = b->state_objects.next;
-	list_for_each(node, &a->state_objects) {
+	list_for_each (node, &a->state_objects) {
 		if (other == &b->state_objects)
 			return differences + 1;
 		differences += diff_objects(container_of(node, struct state_object, link),

@@ -43,21 +43,37 @@ struct state_table {
 
 #define STATE_FIELD_SIZE(type, member) sizeof(((type *)0)->member)
 #define STATE_UINT(type, member)                                                                   \
-	{#member, STATE_UNSIGNED, offsetof(type, member), STATE_FIELD_SIZE(type, member), 1}
-#define STATE_FLAG(type, member) {#member, STATE_BOOL, offsetof(type, member), 1, 1}
-#define STATE_ARRAY(type, member)                                                                  \
-	{#member, STATE_UNSIGNED, offsetof(type, member), STATE_FIELD_SIZE(type, member[0]),       \
-		STATE_FIELD_SIZE(type, member) / STATE_FIELD_SIZE(type, member[0])}
-/* A struct made of u64 only, as an array of them. */
-#define STATE_WORDS(type, member)                                                                  \
-	{#member, STATE_UNSIGNED, offsetof(type, member), 8, STATE_FIELD_SIZE(type, member) / 8}
-#define STATE_BLOB(type, member)                                                                   \
-	{#member, STATE_BYTES, offsetof(type, member), STATE_FIELD_SIZE(type, member), 1}
-#define STATE_TIMER(type, member) {#member, STATE_EVENT, offsetof(type, member), 8, 1}
-#define STATE_TABLE(table_name, table_version, field_array, loaded_function)                       \
 	{                                                                                          \
-		.name = table_name, .version = table_version, .fields = field_array,               \
-		.field_count = ARRAY_SIZE(field_array), .loaded = loaded_function                  \
+#member, STATE_UNSIGNED, offsetof(type, member), STATE_FIELD_SIZE(type, member), 1 \
+	}
+#define STATE_FLAG(type, member)                                  \
+	{                                                         \
+#member, STATE_BOOL, offsetof(type, member), 1, 1 \
+	}
+#define STATE_ARRAY(type, member)                                                          \
+	{                                                                                  \
+#member, STATE_UNSIGNED, offsetof(type, member),                           \
+			STATE_FIELD_SIZE(type, member[0]),                                 \
+			STATE_FIELD_SIZE(type, member) / STATE_FIELD_SIZE(type, member[0]) \
+	}
+/* A struct made of u64 only, as an array of them. */
+#define STATE_WORDS(type, member)                                   \
+	{                                                           \
+#member, STATE_UNSIGNED, offsetof(type, member), 8, \
+			STATE_FIELD_SIZE(type, member) / 8          \
+	}
+#define STATE_BLOB(type, member)                                                                \
+	{                                                                                       \
+#member, STATE_BYTES, offsetof(type, member), STATE_FIELD_SIZE(type, member), 1 \
+	}
+#define STATE_TIMER(type, member)                                  \
+	{                                                          \
+#member, STATE_EVENT, offsetof(type, member), 8, 1 \
+	}
+#define STATE_TABLE(table_name, table_version, field_array, loaded_function)         \
+	{                                                                            \
+		.name = table_name, .version = table_version, .fields = field_array, \
+		.field_count = ARRAY_SIZE(field_array), .loaded = loaded_function    \
 	}
 
 /* One object with state; listed with the machine in the order of attachment. */

@@ -15,11 +15,11 @@ struct trace_site {
 void trace_line(struct trace_site *site, const char *format, ...) format_like(2, 3);
 
 /* At most a few lines a site in a process's life; silent unless tracing is on. */
-#define trace(...)                                                                                 \
-	do {                                                                                       \
-		static struct trace_site trace_site_here;                                          \
-		if (unlikely(trace_enabled))                                                       \
-			trace_line(&trace_site_here, __VA_ARGS__);                                 \
+#define trace(...)                                                 \
+	do {                                                       \
+		static struct trace_site trace_site_here;          \
+		if (unlikely(trace_enabled))                       \
+			trace_line(&trace_site_here, __VA_ARGS__); \
 	} while (0)
 
 extern bool trace_enabled;

@@ -59,7 +59,7 @@ static u8 *env_ram_page(struct cpu *cpu, u64 physical, enum page_use use, bool *
 	if (!memory_offset(memory, physical, PAGE_SIZE, &offset))
 		return NULL;
 	*watched = __atomic_load_n(&memory->page_flags[offset >> PAGE_SHIFT], __ATOMIC_ACQUIRE) &
-		   PAGE_HAS_CODE;
+		PAGE_HAS_CODE;
 	return memory->host + offset;
 }
 
@@ -95,8 +95,11 @@ static u32 env_port_read(struct cpu *cpu, u16 port, unsigned bytes)
 
 static void env_port_write(struct cpu *cpu, u16 port, unsigned bytes, u32 value)
 {
-	struct bus_access access = {
-		.space = BUS_PORT, .address = port, .size = bytes, .is_write = true, .value = value};
+	struct bus_access access = {.space = BUS_PORT,
+		.address = port,
+		.size = bytes,
+		.is_write = true,
+		.value = value};
 	dispatch(vcpu_of(cpu), &access);
 }
 

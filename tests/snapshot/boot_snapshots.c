@@ -45,9 +45,7 @@ static size_t take_output(void *context, const u8 *from, size_t bytes)
 	return bytes;
 }
 
-static void resume_input(void *context)
-{
-}
+static void resume_input(void *context) {}
 
 static void die(const char *what)
 {
@@ -84,7 +82,8 @@ static void subject_create(struct subject *subject, bool boots)
 	struct pc_parameters board = {
 		.console = {.write = take_output, .resume_input = resume_input, .context = subject},
 		.load_boot = boots ? load_boot : NULL};
-	if (subject->ram == MAP_FAILED || machine_init(&subject->machine, &parameters) != STATUS_OK ||
+	if (subject->ram == MAP_FAILED ||
+		machine_init(&subject->machine, &parameters) != STATUS_OK ||
 		pc_create(&subject->machine, &board, &subject->console) != STATUS_OK)
 		die("no machine could be made");
 	clock_start(&subject->machine.clock);

@@ -50,7 +50,8 @@ void block_cache_empty(struct block_cache *cache)
 	/* The arena's first bytes are a block that is never valid: what unused jump entries point to. */
 	cache->single.block.count = 0;
 	for (unsigned i = 0; i < JUMP_CACHE; i++)
-		cache->jumps[i] = (struct jump_entry){.linear = ~(u64)0, .block = &cache->single.block};
+		cache->jumps[i] =
+			(struct jump_entry){.linear = ~(u64)0, .block = &cache->single.block};
 	cache->used_bytes = 0;
 	cache->emptied++;
 }
@@ -159,10 +160,12 @@ static struct block *single_insn(struct block_cache *cache, u64 linear)
 	unsigned allowed = (unsigned)limit_bytes(cpu, sizeof(bytes));
 	unsigned available = paging_fetch(cpu, linear, bytes, allowed);
 	struct insn *insn = &cache->single.insn;
-	if (decode(bytes, available, cpu->code_size, cpu->model->features, insn) == DECODE_INCOMPLETE) {
+	if (decode(bytes, available, cpu->code_size, cpu->model->features, insn) ==
+		DECODE_INCOMPLETE) {
 		if (available < allowed)
-			paging_fetch_probe(cpu, cpu->code_size == SIZE_64 ? linear + available :
-									    (u32)(linear + available));
+			paging_fetch_probe(cpu,
+				cpu->code_size == SIZE_64 ? linear + available
+							  : (u32)(linear + available));
 		raise_gp(cpu, 0);
 	}
 	cache->single.block.count = 1;
@@ -211,7 +214,8 @@ static struct block *make_block(
 		cache->watch(cpu, physical, true);
 		tlb_protect_physical(&cpu->tlb, physical);
 	}
-	struct block *block = page ? decode_block(cache, host, offset, available, &cacheable) : NULL;
+	struct block *block =
+		page ? decode_block(cache, host, offset, available, &cacheable) : NULL;
 	*full = !block;
 	if (!block || !cacheable) {
 		if (page && !page->granules)
@@ -234,8 +238,7 @@ struct block *block_find_slow(struct block_cache *cache)
 	if (!paging_code_page(cpu, linear, &host, &physical))
 		return single_insn(cache, linear);
 	struct code_page *page = page_find(cache, physical);
-	struct block *block =
-		page ? chain_find(page, linear & ~PAGE_MASK, cpu->code_size) : NULL;
+	struct block *block = page ? chain_find(page, linear & ~PAGE_MASK, cpu->code_size) : NULL;
 	if (!block) {
 		bool full;
 		block = make_block(cache, linear, host, physical, &full);

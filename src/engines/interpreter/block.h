@@ -17,18 +17,18 @@
 #define PAGE_GRANULES 64 /* of 64 bytes */
 
 struct block {
-	struct block *next;    /* in the page's chain */
-	u32 count;	       /* instructions; 0: dropped */
-	u16 offset;	       /* in the page */
-	u16 bytes;	       /* what it was decoded from */
-	u8 code_size;	       /* enum insn_size */
+	struct block *next; /* in the page's chain */
+	u32 count;	    /* instructions; 0: dropped */
+	u16 offset;	    /* in the page */
+	u16 bytes;	    /* what it was decoded from */
+	u8 code_size;	    /* enum insn_size */
 	struct insn insns[];
 };
 
 struct code_page {
 	struct code_page *next; /* in the hash chain */
 	u64 physical;
-	u64 granules; /* where there are blocks */
+	u64 granules;			     /* where there are blocks */
 	struct block *chains[PAGE_GRANULES]; /* by the granule in which a block begins */
 };
 
@@ -88,7 +88,8 @@ static always_inline struct block *block_find(struct block_cache *cache)
 {
 	u64 linear = block_linear(cache->cpu);
 	const struct jump_entry *entry = block_jump_entry(cache, linear);
-	if (likely(entry->linear == linear && entry->key == block_key(cache->cpu) && entry->block->count))
+	if (likely(entry->linear == linear && entry->key == block_key(cache->cpu) &&
+		    entry->block->count))
 		return entry->block;
 	return block_find_slow(cache);
 }

@@ -23,8 +23,8 @@ struct inbox {
 
 struct interpreter {
 	struct block_cache cache;
-	u64 retired; /* up to the current block's start */
-	u64 limit;   /* where run returns */
+	u64 retired;		  /* up to the current block's start */
+	u64 limit;		  /* where run returns */
 	const struct insn *start; /* of the current block; NULL between blocks */
 	struct inbox inbox;
 };
@@ -34,8 +34,8 @@ static enum status interpreter_probe(struct error *error)
 	const char *missing;
 	if (fpu_host_supported(&missing))
 		return STATUS_OK;
-	return error_set(error, STATUS_UNSUPPORTED, "this processor lacks %s, which the engine interp needs",
-		missing);
+	return error_set(error, STATUS_UNSUPPORTED,
+		"this processor lacks %s, which the engine interp needs", missing);
 }
 
 static enum status machine_attach(struct machine *machine)
@@ -43,9 +43,7 @@ static enum status machine_attach(struct machine *machine)
 	return STATUS_OK;
 }
 
-static void machine_detach(struct machine *machine)
-{
-}
+static void machine_detach(struct machine *machine) {}
 
 static void watch_page(struct cpu *cpu, u64 physical, bool on)
 {
@@ -206,10 +204,11 @@ static no_inline enum run_exit run_blocks(struct vcpu *vcpu)
 			return cpu->activity == CPU_SHUTDOWN ? RUN_SHUTDOWN : RUN_IDLE;
 		if (unlikely(interpreter->retired >= interpreter->limit))
 			return RUN_STOPPED;
-		if (unlikely(vcpu->before_insn) && vcpu->before_insn(vcpu, vcpu->before_insn_context))
+		if (unlikely(vcpu->before_insn) &&
+			vcpu->before_insn(vcpu, vcpu->before_insn_context))
 			return RUN_STOPPED;
-		if (unlikely((cpu->other_flags & (RFLAGS_TF | RFLAGS_RF)) || cpu->interrupt_shadow ||
-			     cpu->debug_active || vcpu->before_insn)) {
+		if (unlikely((cpu->other_flags & (RFLAGS_TF | RFLAGS_RF)) ||
+			    cpu->interrupt_shadow || cpu->debug_active || vcpu->before_insn)) {
 			run_one(cpu, interpreter);
 			continue;
 		}
@@ -222,7 +221,8 @@ static no_inline enum run_exit run_blocks(struct vcpu *vcpu)
 static enum run_exit interpreter_run(struct vcpu *vcpu, u64 insns)
 {
 	struct interpreter *interpreter = vcpu->engine;
-	interpreter->limit = insns > ~(u64)0 - interpreter->retired ? ~(u64)0 : interpreter->retired + insns;
+	interpreter->limit =
+		insns > ~(u64)0 - interpreter->retired ? ~(u64)0 : interpreter->retired + insns;
 	if (__builtin_setjmp(vcpu->cpu.unwind))
 		catch_fault(vcpu);
 	return run_blocks(vcpu);
@@ -233,9 +233,7 @@ static void kick(struct vcpu *vcpu)
 	/* The loop looks at pending between blocks. */
 }
 
-static void pull_state(struct vcpu *vcpu)
-{
-}
+static void pull_state(struct vcpu *vcpu) {}
 
 static void push_state(struct vcpu *vcpu)
 {

@@ -92,9 +92,7 @@ void host_signal_wait(struct host_signal *signal, u64 deadline_ns)
 	signal->word = 0;
 }
 
-void host_events_changed(struct machine *machine)
-{
-}
+void host_events_changed(struct machine *machine) {}
 
 void host_machine_ended(struct machine *machine)
 {

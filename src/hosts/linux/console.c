@@ -130,7 +130,8 @@ static bool take_escapes(struct console *console, const u8 *from, size_t bytes)
 		}
 		if (console->escape_seen && c == 'x')
 			return true;
-		if (console->escape_seen && c != CTRL_A) /* no command of ours: both are the guest's */
+		if (console->escape_seen &&
+			c != CTRL_A) /* no command of ours: both are the guest's */
 			console->pending_input[console->pending_end++] = CTRL_A;
 		console->escape_seen = false;
 		console->pending_input[console->pending_end++] = c;

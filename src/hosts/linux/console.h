@@ -21,7 +21,7 @@ struct console {
 	struct console_backend backend;
 	struct console_device device; /* set by the owner before console_start */
 	int input, output;	      /* descriptors; -1: none */
-	bool waits_when_full;	      /* CLOCK_INSTRUCTIONS: a slow reader must not be seen by the guest */
+	bool waits_when_full; /* CLOCK_INSTRUCTIONS: a slow reader must not be seen by the guest */
 
 	struct host_lock lock; /* the ring; taken inside machine->lock */
 	u8 ring[CONSOLE_RING_BYTES];
@@ -33,7 +33,7 @@ struct console {
 
 	u8 pending_input[CONSOLE_INPUT_BYTES];
 	size_t pending_start, pending_end;
-	bool escape_seen; /* Ctrl-A came */
+	bool escape_seen;    /* Ctrl-A came */
 	int wake_descriptor; /* eventfd of the loop: input may go on */
 };
 

@@ -88,7 +88,8 @@ void check_failed(const char *file, int line, const char *condition)
 	char buffer[300];
 	struct text text;
 	text_init(&text, buffer, sizeof(buffer));
-	text_format(&text, "a fault of lodge's own at %s:%d (%s), the guest being at rip %lx: please report it",
+	text_format(&text,
+		"a fault of lodge's own at %s:%d (%s), the guest being at rip %lx: please report it",
 		file, line, condition,
 		runner.machine.vcpu_count ? runner.machine.vcpus[0]->cpu.regs[RIP] : 0);
 	host_log(LOG_ERROR, buffer);
@@ -137,7 +138,8 @@ static enum status create_machine(const struct machine_config *config)
 		.vcpu_count = config->cpus,
 	};
 	if (!parameters.engine)
-		return error_set(error, STATUS_UNSUPPORTED, "no engine '%s' in lodge-vm", config->engine);
+		return error_set(
+			error, STATUS_UNSUPPORTED, "no engine '%s' in lodge-vm", config->engine);
 	if (!parameters.model)
 		return error_set(error, STATUS_UNSUPPORTED, "no processor model '%s'", config->cpu);
 	enum status status = parameters.engine->probe(error);
@@ -180,7 +182,8 @@ static enum status create_descriptors(void)
 	runner.timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	runner.armed_ns = TIME_NEVER;
 	if (runner.signals < 0 || runner.wake < 0 || runner.timer < 0)
-		return error_set(&runner.error, STATUS_IO, "no descriptors left: %s", strerror(errno));
+		return error_set(
+			&runner.error, STATUS_IO, "no descriptors left: %s", strerror(errno));
 	return STATUS_OK;
 }
 
@@ -223,7 +226,8 @@ static void loop(void)
 			{.fd = runner.wake, .events = POLLIN},
 			{.fd = runner.timer, .events = POLLIN},
 			{.fd = runner.signals, .events = POLLIN},
-			{.fd = console_wants_input(console) ? console->input : -1, .events = POLLIN},
+			{.fd = console_wants_input(console) ? console->input : -1,
+				.events = POLLIN},
 		};
 		if (poll(polled, ARRAY_SIZE(polled), -1) < 0)
 			continue;
