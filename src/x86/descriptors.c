@@ -61,8 +61,8 @@ bool descriptor_read(struct cpu *cpu, u16 selector, struct descriptor *descripto
 	descriptor->selector = selector;
 	descriptor->address = base + offset;
 	descriptor->raw = system_load(cpu, descriptor->address, 8);
-	descriptor->attributes = (u16)(bits_get(descriptor->raw, 40, 8) |
-				       bits_get(descriptor->raw, 52, 4) << 8);
+	descriptor->attributes =
+		(u16)(bits_get(descriptor->raw, 40, 8) | bits_get(descriptor->raw, 52, 4) << 8);
 	descriptor->high = 0;
 	if (cpu_is_long_mode(cpu) && descriptor_is_system(descriptor)) {
 		if (offset + 15 > limit)
@@ -72,8 +72,8 @@ bool descriptor_read(struct cpu *cpu, u16 selector, struct descriptor *descripto
 	return true;
 }
 
-void descriptor_get(struct cpu *cpu, u16 selector, struct descriptor *descriptor, u8 vector,
-	u32 error_extra)
+void descriptor_get(
+	struct cpu *cpu, u16 selector, struct descriptor *descriptor, u8 vector, u32 error_extra)
 {
 	if (!descriptor_read(cpu, selector, descriptor))
 		raise_with_code(cpu, vector, (selector & ~SELECTOR_RPL) | error_extra);
@@ -136,8 +136,8 @@ void segment_fill_null(struct segment *segment, u16 selector, unsigned cpl)
 		.attributes = (u16)(SEGMENT_UNUSABLE | cpl << SEGMENT_DPL_SHIFT)};
 }
 
-void descriptor_get_stack(struct cpu *cpu, u16 selector, unsigned cpl, struct descriptor *descriptor,
-	u8 vector, u32 error_extra)
+void descriptor_get_stack(struct cpu *cpu, u16 selector, unsigned cpl,
+	struct descriptor *descriptor, u8 vector, u32 error_extra)
 {
 	u32 error = (selector & ~SELECTOR_RPL) | error_extra;
 	u16 wanted = SEGMENT_S | TYPE_WRITABLE;
@@ -162,6 +162,7 @@ bool descriptor_code_reaches(const struct cpu *cpu, const struct descriptor *cod
 
 void segment_set_code(struct cpu *cpu, const struct descriptor *code, unsigned cpl)
 {
-	segment_fill(&cpu->segments[SEGMENT_CS], code, (u16)((code->selector & ~SELECTOR_RPL) | cpl));
+	segment_fill(
+		&cpu->segments[SEGMENT_CS], code, (u16)((code->selector & ~SELECTOR_RPL) | cpl));
 	cpu->cpl = (u8)cpl;
 }

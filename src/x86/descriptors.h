@@ -25,10 +25,10 @@ enum system_type {
 };
 
 #define TYPE_ACCESSED 1
-#define TYPE_WRITABLE 2	  /* data */
-#define TYPE_READABLE 2	  /* code */
+#define TYPE_WRITABLE 2	   /* data */
+#define TYPE_READABLE 2	   /* code */
 #define TYPE_EXPAND_DOWN 4 /* data */
-#define TYPE_CONFORMING 4 /* code */
+#define TYPE_CONFORMING 4  /* code */
 #define TYPE_CODE 8
 
 #define SELECTOR_RPL 3
@@ -79,8 +79,8 @@ static always_inline bool selector_is_null(u16 selector)
  */
 bool descriptor_read(struct cpu *cpu, u16 selector, struct descriptor *descriptor);
 /* The same, but raises vector(selector | error_extra) instead of false. error_extra: EXT in event delivery. */
-void descriptor_get(struct cpu *cpu, u16 selector, struct descriptor *descriptor, u8 vector,
-	u32 error_extra);
+void descriptor_get(
+	struct cpu *cpu, u16 selector, struct descriptor *descriptor, u8 vector, u32 error_extra);
 
 u64 descriptor_base(const struct descriptor *descriptor);
 u32 descriptor_limit(const struct descriptor *descriptor);
@@ -98,8 +98,8 @@ void segment_fill_null(struct segment *segment, u16 selector, unsigned cpl);
  * SS for a new privilege level: all checks of its descriptor, raising `vector` (#GP in returns, #TS in stack switches; not
  * present: #SS). The descriptor is marked accessed; nothing is loaded yet.
  */
-void descriptor_get_stack(struct cpu *cpu, u16 selector, unsigned cpl, struct descriptor *descriptor,
-	u8 vector, u32 error_extra);
+void descriptor_get_stack(struct cpu *cpu, u16 selector, unsigned cpl,
+	struct descriptor *descriptor, u8 vector, u32 error_extra);
 
 /* Whether the segment's limit and type allow the access (legacy modes). */
 bool segment_allows(const struct segment *segment, u64 offset, unsigned bytes);

@@ -111,8 +111,7 @@ static unsigned gate_get_code(
 		raise_gp(cpu, error);
 	if (cpu_is_virtual_8086(cpu) && (conforms || descriptor_dpl(code) != 0))
 		raise_gp(cpu, error);
-	if (cpu_is_long_mode(cpu) &&
-		(code->attributes & (SEGMENT_L | SEGMENT_DB)) != SEGMENT_L)
+	if (cpu_is_long_mode(cpu) && (code->attributes & (SEGMENT_L | SEGMENT_DB)) != SEGMENT_L)
 		raise_gp(cpu, error);
 	if (!(code->attributes & SEGMENT_P))
 		raise_with_code(cpu, EXCEPTION_NP, error);
@@ -201,8 +200,8 @@ static void deliver_through_gate(
 		task_state_stack(cpu, cpl, ext, &selector, &esp);
 		descriptor_get_stack(cpu, selector, cpl, &stack, EXCEPTION_TS, ext);
 		segment_fill(&ss, &stack, selector);
-		stack_frame_init_new(cpu, &frame, &ss, esp, cpl, false,
-			(selector & ~SELECTOR_RPL) | ext);
+		stack_frame_init_new(
+			cpu, &frame, &ss, esp, cpl, false, (selector & ~SELECTOR_RPL) | ext);
 		count += was_8086 ? 6 : 2;
 	} else {
 		stack_frame_init(cpu, &frame);
@@ -314,7 +313,7 @@ enum exception_class { BENIGN, CONTRIBUTORY, PAGE_FAULT, DOUBLE_FAULT };
 static enum exception_class event_class(const struct event *event)
 {
 	u32 contributory = 1u << EXCEPTION_DE | 1u << EXCEPTION_TS | 1u << EXCEPTION_NP |
-			   1u << EXCEPTION_SS | 1u << EXCEPTION_GP;
+		1u << EXCEPTION_SS | 1u << EXCEPTION_GP;
 	if (event->kind != EVENT_EXCEPTION || event->vector > 31)
 		return BENIGN;
 	if (event->vector == EXCEPTION_PF)

@@ -15,7 +15,8 @@ static _Noreturn cold void access_refuse(struct cpu *cpu, unsigned segment)
 static bool type_allows(u16 attributes, enum access_kind kind)
 {
 	if (attributes & TYPE_CODE)
-		return kind == ACCESS_EXECUTE || (kind == ACCESS_READ && (attributes & TYPE_READABLE));
+		return kind == ACCESS_EXECUTE ||
+			(kind == ACCESS_READ && (attributes & TYPE_READABLE));
 	return kind != ACCESS_WRITE || (attributes & TYPE_WRITABLE);
 }
 
@@ -37,8 +38,8 @@ u64 segment_linear(
 		return segment == SEGMENT_FS || segment == SEGMENT_GS ? s->base + offset : offset;
 	if (unlikely(!segment_allows(s, offset, bytes)))
 		access_refuse(cpu, segment);
-	if (!cpu_is_8086(cpu) && unlikely((s->attributes & SEGMENT_UNUSABLE) ||
-					  !type_allows(s->attributes, kind)))
+	if (!cpu_is_8086(cpu) &&
+		unlikely((s->attributes & SEGMENT_UNUSABLE) || !type_allows(s->attributes, kind)))
 		access_refuse(cpu, segment);
 	return (u32)(s->base + offset);
 }
@@ -52,7 +53,8 @@ void segment_load_8086(struct cpu *cpu, enum segment_name name, u16 selector)
 	segment->base = (u32)selector << 4;
 	if (cpu_is_virtual_8086(cpu)) {
 		segment->limit = 0xffff;
-		segment->attributes = SEGMENT_P | SEGMENT_DPL | SEGMENT_S | TYPE_WRITABLE | TYPE_ACCESSED;
+		segment->attributes =
+			SEGMENT_P | SEGMENT_DPL | SEGMENT_S | TYPE_WRITABLE | TYPE_ACCESSED;
 	}
 }
 
@@ -148,7 +150,7 @@ void segment_set_flat(
 	cpu->segments[name] = (struct segment){.limit = 0xffffffff,
 		.selector = selector,
 		.attributes = (u16)(attributes | SEGMENT_P | SEGMENT_S | TYPE_ACCESSED | SEGMENT_G |
-				    dpl << SEGMENT_DPL_SHIFT)};
+			dpl << SEGMENT_DPL_SHIFT)};
 }
 
 /* ---- LAR, LSL, VERR, VERW: APM volume 3 ---- */
@@ -165,7 +167,7 @@ static bool is_visible(const struct cpu *cpu, const struct descriptor *descripto
 static bool type_in(const struct descriptor *descriptor, u32 system_types)
 {
 	return !descriptor_is_system(descriptor) ||
-	       (system_types >> (descriptor->attributes & SEGMENT_TYPE) & 1);
+		(system_types >> (descriptor->attributes & SEGMENT_TYPE) & 1);
 }
 
 bool segment_access_rights(struct cpu *cpu, u16 selector, u32 *rights)
@@ -206,8 +208,7 @@ void segment_check_io(struct cpu *cpu, u16 port, unsigned bytes)
 	const struct segment *tr = &cpu->segments[SEGMENT_TR];
 	u32 map, mask = (u32)bits_mask(bytes);
 
-	if (!cpu_is_protected(cpu) ||
-		(!cpu_is_virtual_8086(cpu) && cpu->cpl <= cpu_iopl(cpu)))
+	if (!cpu_is_protected(cpu) || (!cpu_is_virtual_8086(cpu) && cpu->cpl <= cpu_iopl(cpu)))
 		return;
 	if (!(tr->attributes & 8) || tr->limit < 103)
 		raise_gp(cpu, 0);

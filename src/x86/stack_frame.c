@@ -27,7 +27,9 @@ void stack_frame_init_new(struct cpu *cpu, struct stack_frame *frame, const stru
 {
 	*frame = (struct stack_frame){.segment = segment,
 		.pointer = pointer,
-		.size = flat ? SIZE_64 : segment->attributes & SEGMENT_DB ? SIZE_32 : SIZE_16,
+		.size = flat				   ? SIZE_64
+			: segment->attributes & SEGMENT_DB ? SIZE_32
+							   : SIZE_16,
 		.mode = (u8)tlb_mode_for(cpu, cpl),
 		.error = error};
 }

@@ -10,10 +10,10 @@
 
 struct stack_frame {
 	const struct segment *segment; /* SS, old or new */
-	u64 pointer; /* all of rSP; only the stack size's part counts */
-	u8 size;     /* enum insn_size of the stack pointer */
-	u8 mode;     /* enum tlb_mode of its accesses */
-	u32 error;   /* error code of #SS */
+	u64 pointer;		       /* all of rSP; only the stack size's part counts */
+	u8 size;		       /* enum insn_size of the stack pointer */
+	u8 mode;		       /* enum tlb_mode of its accesses */
+	u32 error;		       /* error code of #SS */
 };
 
 /* The current stack. */
@@ -23,7 +23,8 @@ void stack_frame_init_new(struct cpu *cpu, struct stack_frame *frame, const stru
 	u64 pointer, unsigned cpl, bool flat, u32 error);
 
 /* Raises now what `count` pushes of `bytes` each would raise. */
-void stack_frame_reserve(struct cpu *cpu, struct stack_frame *frame, unsigned count, unsigned bytes);
+void stack_frame_reserve(
+	struct cpu *cpu, struct stack_frame *frame, unsigned count, unsigned bytes);
 void stack_frame_push(struct cpu *cpu, struct stack_frame *frame, u64 value, unsigned bytes);
 u64 stack_frame_pop(struct cpu *cpu, struct stack_frame *frame, unsigned bytes);
 /* Moves the pointer up without looking. */
