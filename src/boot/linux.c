@@ -12,6 +12,7 @@
 enum linux_header {
 	HEADER_START = 0x1f1,
 	SETUP_SECTORS = 0x1f1,
+	CODE_PARAGRAPHS = 0x1f4,
 	VIDEO_MODE = 0x1fa,
 	BOOT_FLAG = 0x1fe,
 	HEADER_LENGTH = 0x201, /* the header ends so many bytes behind 0x202 */
@@ -200,6 +201,14 @@ static u64 load_address(const struct linux_image *image)
 	return field_get_32(params + CODE32_START);
 }
 
+/* The header says how long the code is, in paragraphs of 16 bytes, the last of which may be cut. */
+static bool is_truncated(const struct linux_image *image, u64 code_bytes)
+{
+	u64 said = (u64)field_get_32(image->params + CODE_PARAGRAPHS) * 16;
+
+	return image->version >= 0x0204 && code_bytes + 15 < said;
+}
+
 /* The kernel as the file has it, which unpacks itself. */
 static enum status load_packed(struct loader *loader, struct linux_image *image)
 {
@@ -210,9 +219,10 @@ static enum status load_packed(struct loader *loader, struct linux_image *image)
 	bool is_64 = image->version >= 0x020c && field_get_16(params + XLOADFLAGS) & XLF_KERNEL_64;
 	enum status status;
 
-	if (images->kernel_bytes <= setup_bytes + (is_64 ? ENTRY_64 : 0))
+	if (images->kernel_bytes <= setup_bytes + (is_64 ? ENTRY_64 : 0) ||
+		is_truncated(image, bytes))
 		return error_set(loader->error, STATUS_INVALID,
-			"kernel: the bzImage is truncated: nothing behind its setup part");
+			"kernel: the bzImage is truncated behind its setup part");
 	if (!field_get_32(params + CODE32_START))
 		return error_set(loader->error, STATUS_UNSUPPORTED,
 			"kernel: it has a real-mode entry only and needs a BIOS");

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/* The machine description in its three forms. */
+#include "base/text.h"
+#include "control/config.h"
+#include "tests/unit/unit.h"
+
+static struct machine_config config, other;
+static struct error error;
+
+static int set_up(void **state)
+{
+	config_init(&config);
+	config_init(&other);
+	error.text[0] = 0;
+	return 0;
+}
+
+/* From an exactly sized copy, so that the sanitizer sees a read past the end. */
+static enum status read_json(const char *json, size_t bytes, enum config_audience audience)
+{
+	char *copy = malloc(bytes ? bytes : 1);
+	enum status status;
+
+	memcpy(copy, json, bytes);
+	status = config_read(&config, copy, bytes, audience, &error);
+	free(copy);
+	return status;
+}
+
+static void sizes_have_units(void **state)
+{
+	static const struct {
+		const char *text;
+		u64 bytes;
+	} good[] = {{"0", 0}, {"4096", 4096}, {"64K", 65536}, {"512M", 512 * MIB}, {"2G", 2 * GIB},
+		{"1t", (u64)1 << 40}, {"18446744073709551615", ~(u64)0}};
+	static const char *const bad[] = {"", "M", "12Q", "1.5G", "-1", " 1", "1 M", "512MB",
+		"0x10", "18446744073709551616", "17179869184G"};
+	u64 bytes = 7;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(good); i++) {
+		assert_true(config_parse_size(good[i].text, &bytes));
+		assert_int_equal(bytes, good[i].bytes);
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_false(config_parse_size(bad[i], &bytes));
+}
+
+static void defaults_are_good(void **state)
+{
+	assert_int_equal(config.memory, 512 * MIB);
+	assert_int_equal(config.ram_fd, -1);
+	assert_string_equal(config.append, "console=ttyS0");
+	assert_int_equal(config_check(&config, &error), STATUS_OK);
+	for (unsigned i = 0; i < config_field_count; i++)
+		assert_int_equal(
+			config_set(&config, &config_fields[i], config_fields[i].fallback, &error),
+			STATUS_OK);
+}
+
+static void what_is_written_is_read(void **state)
+{
+	static char json[CONFIG_JSON_BYTES_MAX];
+	struct text text;
+
+	strcpy(other.name, "a \"b\" \\ \n\x7f \xc3\xa4");
+	strcpy(other.append, "x=\"y z\"\tq");
+	other.memory = 3 * GIB;
+	other.no_reboot = true;
+	other.ram_fd = 12;
+	text_init(&text, json, sizeof(json));
+	assert_int_equal(config_write(&other, CONFIG_RUNNER, &text), STATUS_OK);
+	assert_int_equal(read_json(json, text.length, CONFIG_RUNNER), STATUS_OK);
+	assert_memory_equal(&config, &other, sizeof(config));
+}
+
+static void paths_do_not_reach_the_runner(void **state)
+{
+	static char json[CONFIG_JSON_BYTES_MAX];
+	struct text text;
+
+	strcpy(other.kernel, "/secret/path");
+	text_init(&text, json, sizeof(json));
+	assert_int_equal(config_write(&other, CONFIG_RUNNER, &text), STATUS_OK);
+	assert_null(strstr(json, "secret"));
+	assert_int_equal(read_json("{\"kernel\":\"x\"}", 14, CONFIG_RUNNER), STATUS_INVALID);
+}
+
+static void json_strings_are_unescaped(void **state)
+{
+	const char *json = "{\"append\" : \"\\u0041\\u00e4\\ud83d\\ude00\\n\\/\"}";
+
+	assert_int_equal(read_json(json, strlen(json), CONFIG_USER), STATUS_OK);
+	assert_string_equal(config.append, "A\xc3\xa4\xf0\x9f\x98\x80\n/");
+}
+
+static void bad_json_names_its_line(void **state)
+{
+	static const struct {
+		const char *json, *text;
+	} cases[] = {
+		{"", "line 1"},
+		{"[]", "line 1"},
+		{"{", "ends too early"},
+		{"{\n\n\"frob\": 1}", "line 3: unknown field frob"},
+		{"{\"name\": 1}", "expected a string for name"},
+		{"{\"cpus\": \"1\"}", "expected a number for cpus"},
+		{"{\"cpus\": 01}", "expected a number for cpus"},
+		{"{\"cpus\": 1.5}", "expected a number for cpus"},
+		{"{\"cpus\": 99999999999}", "bad value for cpus"},
+		{"{\"memory\": \"12Q\"}", "bad value for memory"},
+		{"{\"no_reboot\": 1}", "expected true or false"},
+		{"{\"no-reboot\": true}", "unknown field"},
+		{"{\"name\": \"a\",\n\"name\": \"b\"}", "line 2: there already is a field name"},
+		{"{\"name\": \"a\" \"cpus\": 1}", "line 1"},
+		{"{\"name\" \"a\"}", "line 1"},
+		{"{\"name\": \"a\",}", "line 1"},
+		{"{,\"name\": \"a\"}", "line 1"},
+		{"{\"name\": \"a\"} x", "line 1"},
+		{"{\"name\": [\"a\"]}", "line 1"},
+		{"{\"name\": {}}", "expected a string"},
+		{"{\"name\": \"\\u0000\"}", "expected a string"},
+		{"{\"name\": \"\\ud800\"}", "expected a string"},
+		{"{\"name\": \"a\nb\"}", "expected a string"},
+		{"{\"ram_fd\": 3}", "unknown field"},
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		error.text[0] = 0;
+		assert_int_equal(read_json(cases[i].json, strlen(cases[i].json), CONFIG_USER),
+			STATUS_INVALID);
+		if (!strstr(error.text, cases[i].text))
+			fail_msg("%s: '%s' does not say '%s'", cases[i].json, error.text,
+				cases[i].text);
+	}
+}
+
+static void json_cut_anywhere_is_refused(void **state)
+{
+	const char *json =
+		"{ \"name\": \"g\\u0041\", \"memory\": \"1G\", \"no_reboot\": true, \"cpus\": 1}";
+
+	for (size_t cut = 0; cut < strlen(json); cut++)
+		assert_int_equal(read_json(json, cut, CONFIG_USER), STATUS_INVALID);
+	assert_int_equal(read_json(json, strlen(json), CONFIG_USER), STATUS_OK);
+}
+
+static void values_that_cannot_be_are_refused(void **state)
+{
+	config.memory = 12345;
+	assert_int_equal(config_check(&config, &error), STATUS_INVALID);
+	config.memory = MIB + 1;
+	assert_int_equal(config_check(&config, &error), STATUS_INVALID);
+	config_init(&config);
+	config.cpus = 0;
+	assert_int_equal(config_check(&config, &error), STATUS_INVALID);
+	config.cpus = 2;
+	assert_int_equal(config_check(&config, &error), STATUS_UNSUPPORTED);
+	config_init(&config);
+	strcpy(config.engine, "steam");
+	assert_int_equal(config_check(&config, &error), STATUS_INVALID);
+	config_init(&config);
+	strcpy(config.clock, "sun");
+	assert_int_equal(config_check(&config, &error), STATUS_INVALID);
+}
+
+static void a_text_too_long_is_refused(void **state)
+{
+	char text[65];
+
+	memset(text, 'n', 64);
+	text[64] = 0;
+	assert_int_equal(config_set(&config, config_field_find("name", CONFIG_USER), text, &error),
+		STATUS_INVALID);
+	assert_non_null(strstr(error.text, "63"));
+	text[63] = 0;
+	assert_int_equal(config_set(&config, config_field_find("name", CONFIG_USER), text, &error),
+		STATUS_OK);
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, set_up)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(sizes_have_units),
+		TEST(defaults_are_good),
+		TEST(what_is_written_is_read),
+		TEST(paths_do_not_reach_the_runner),
+		TEST(json_strings_are_unescaped),
+		TEST(bad_json_names_its_line),
+		TEST(json_cut_anywhere_is_refused),
+		TEST(values_that_cannot_be_are_refused),
+		TEST(a_text_too_long_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
