@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The differential tests' program: every row of the opcode tables that user mode can run, many cases each, against the
+ * real processor. Prints what differs, what is not covered and why, and `N passed, N failed`, N being rows.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "differential.h"
+#include "base/text.h"
+#include "x86/decode/decode.h"
+#include "x86/decode/undefined.h"
+#include "x86/features.h"
+#include "x86/flags.h"
+
+struct options {
+	u64 seed;
+	unsigned cases;
+	long row, number; /* -1: all */
+	const char *semantics;
+	unsigned failures_shown;
+};
+
+struct difference {
+	char text[1024];
+	size_t length;
+};
+
+static u8 template[DATA_PAGES * 4096];
+
+/* ---- what counts --------------------------------------------------------------------------------- */
+
+static u64 rflags_of(u16 row_flags)
+{
+	static const struct {
+		u16 flag;
+		u32 rflags;
+	} map[] = {{ROW_FLAG_O, RFLAGS_OF}, {ROW_FLAG_S, RFLAGS_SF}, {ROW_FLAG_Z, RFLAGS_ZF},
+		{ROW_FLAG_A, RFLAGS_AF}, {ROW_FLAG_P, RFLAGS_PF}, {ROW_FLAG_C, RFLAGS_CF}};
+	u64 result = 0;
+	for (unsigned i = 0; i < ARRAY_SIZE(map); i++)
+		if (row_flags & map[i].flag)
+			result |= map[i].rflags;
+	return result;
+}
+
+static u64 flags_compared(const struct test_case *test, const struct outcome *native)
+{
+	u64 mask = RFLAGS_ARITHMETIC | RFLAGS_DF;
+	if (native->faulted)
+		return mask;
+	return mask & ~rflags_of(opcode_rows[test->row].flags_undefined);
+}
+
+static void differ(struct difference *d, const char *what, u64 native, u64 model)
+{
+	if (d->length < sizeof(d->text) - 128)
+		d->length += (size_t)snprintf(d->text + d->length, sizeof(d->text) - d->length,
+			"    %-8s processor %016llx  lodge %016llx\n", what,
+			(unsigned long long)native, (unsigned long long)model);
+}
+
+static void compare_data(
+	const struct outcome *native, const struct outcome *model, struct difference *d)
+{
+	if (!memcmp(native->data, model->data, DATA_WRITABLE_BYTES))
+		return;
+	for (unsigned i = 0; i < DATA_WRITABLE_BYTES; i += 8) {
+		u64 a, b;
+		char name[16];
+		memcpy(&a, native->data + i, 8);
+		memcpy(&b, model->data + i, 8);
+		snprintf(name, sizeof(name), "[%x]", i);
+		if (a != b)
+			differ(d, name, a, b);
+	}
+}
+
+/* FOP, FIP, FCS, FDP, FDS: processors differ in when they set them. MXCSR_MASK is no state. */
+static bool fpu_byte_compared(unsigned at)
+{
+	return !(at >= 6 && at < 24) && !(at >= 28 && at < 32) && at < 416 &&
+		!(at >= 32 && at < 160 && (at & 15) >= 10) && at != 5;
+}
+
+static void compare_fpu(
+	const struct outcome *native, const struct outcome *model, struct difference *d)
+{
+	const u8 *a = native->state.fpu, *b = model->state.fpu;
+	for (unsigned i = 0; i < 416; i++) {
+		char name[16];
+		if (a[i] == b[i] || !fpu_byte_compared(i))
+			continue;
+		snprintf(name, sizeof(name), i < 160 ? "fpu+%u" : "xmm%u.%u",
+			i < 160 ? i : (i - 160) / 16, i & 15);
+		differ(d, name, a[i], b[i]);
+	}
+}
+
+static void compare_fault(
+	const struct outcome *native, const struct outcome *model, struct difference *d)
+{
+	if (native->faulted != model->faulted)
+		differ(d, "faulted", native->faulted, model->faulted);
+	if (native->faulted && model->faulted && native->vector != model->vector)
+		differ(d, "vector", native->vector, model->vector);
+	else if (native->faulted && native->error_code != model->error_code)
+		differ(d, "error", native->error_code, model->error_code);
+	if (native->faulted && native->cr2 != model->cr2)
+		differ(d, "cr2", native->cr2, model->cr2);
+}
+
+static const char *const register_names[] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+	"r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"};
+
+static bool compare(const struct test_case *test, const struct outcome *native,
+	const struct outcome *model, struct difference *d)
+{
+	u64 mask = flags_compared(test, native);
+	d->length = 0;
+	d->text[0] = 0;
+	compare_fault(native, model, d);
+	for (unsigned i = 0; i < 16; i++)
+		if (native->state.regs[i] != model->state.regs[i])
+			differ(d, register_names[i], native->state.regs[i], model->state.regs[i]);
+	if (native->state.rip != model->state.rip)
+		differ(d, "rip", native->state.rip, model->state.rip);
+	if ((native->state.rflags ^ model->state.rflags) & mask)
+		differ(d, "rflags", native->state.rflags & mask, model->state.rflags & mask);
+	compare_fpu(native, model, d);
+	compare_data(native, model, d);
+	return !d->length;
+}
+
+/* ---- reports ------------------------------------------------------------------------------------- */
+
+static void print_case(const struct test_case *test)
+{
+	const struct opcode_row *row = &opcode_rows[test->row];
+	char buffer[128];
+	struct text text;
+	text_init(&text, buffer, sizeof(buffer));
+	insn_print(&text, &test->insn, test->before.rip);
+	printf("row %u (%s, %s), case %u, %s code:", test->row, row->mnemonic, row->semantics,
+		test->number, test->mode == SIZE_64 ? "64-bit" : "32-bit");
+	for (unsigned i = 0; i < test->length; i++)
+		printf(" %02x", test->bytes[i]);
+	printf("   %s\n", buffer);
+}
+
+static void print_before(const struct test_case *test)
+{
+	for (unsigned i = 0; i < 16; i++)
+		printf("%s%4s %016llx%s", i % 4 ? "" : "    ", register_names[i],
+			(unsigned long long)test->before.regs[i], i % 4 == 3 ? "\n" : "  ");
+	const u8 *fpu = test->before.fpu;
+	printf("    rflags %llx  fcw %02x%02x fsw %02x%02x tags %02x mxcsr %02x%02x\n",
+		(unsigned long long)test->before.rflags, fpu[1], fpu[0], fpu[3], fpu[2], fpu[4],
+		fpu[25], fpu[24]);
+	const struct insn *insn = &test->insn;
+	if (!(opcode_rows[test->row].attributes & (ROW_SIMD | ROW_FPU)))
+		return;
+	for (unsigned i = 0; i < 8; i++) {
+		u64 low, high;
+		memcpy(&low, fpu + 32 + 16 * i, 8);
+		memcpy(&high, fpu + 40 + 16 * i, 8);
+		printf("    st%u %04llx:%016llx", i, (unsigned long long)high & 0xffff,
+			(unsigned long long)low);
+		memcpy(&low, fpu + 160 + 16 * i, 8);
+		memcpy(&high, fpu + 168 + 16 * i, 8);
+		printf("  xmm%u %016llx:%016llx\n", i, (unsigned long long)high,
+			(unsigned long long)low);
+	}
+	(void)insn;
+}
+
+static void print_failure(const struct options *options, const struct test_case *test,
+	const struct outcome *native, const struct outcome *model, const struct difference *d)
+{
+	print_case(test);
+	print_before(test);
+	if (native->faulted || model->faulted)
+		printf("    processor %s %u(%x) at %llx, lodge %s %u(%x) at %llx\n",
+			native->faulted ? "fault" : "completes", native->vector, native->error_code,
+			(unsigned long long)native->cr2, model->faulted ? "fault" : "completes",
+			model->vector, model->error_code, (unsigned long long)model->cr2);
+	fputs(d->text, stdout);
+	printf("    again: execute --seed %llu --row %u --case %u\n",
+		(unsigned long long)options->seed, test->row, test->number);
+}
+
+/* ---- rows ---------------------------------------------------------------------------------------- */
+
+enum row_result { ROW_PASSED, ROW_FAILED, ROW_UNCOVERED };
+
+static bool run_case(const struct options *options, const struct test_case *test, bool quiet)
+{
+	static struct outcome native, model;
+	static struct difference d;
+	native_run(test, template, &native);
+	model_run(test, template, &model);
+	if (compare(test, &native, &model, &d)) {
+		if (options->number >= 0) {
+			print_case(test);
+			print_before(test);
+			printf("    equal\n");
+		}
+		return true;
+	}
+	if (!quiet)
+		print_failure(options, test, &native, &model, &d);
+	return false;
+}
+
+static enum row_result run_row(const struct options *options, unsigned row, const char **why)
+{
+	unsigned done = 0, failed = 0, tries = 0;
+	struct test_case test;
+	struct random random = {options->seed ^ (u64)row << 32};
+	*why = row_untestable(&opcode_rows[row]);
+	if (*why)
+		return ROW_UNCOVERED;
+	random_data(&random, template, sizeof(template));
+	for (unsigned number = 0; done < options->cases && tries < 100 * options->cases; number++) {
+		tries++;
+		if (options->number >= 0)
+			number = (unsigned)options->number;
+		if (!case_generate(&test, options->seed, row, number)) {
+			if (options->number >= 0)
+				break;
+			continue;
+		}
+		if (test.insn.execute == execute_undefined) {
+			*why = "no semantics yet";
+			return ROW_UNCOVERED;
+		}
+		done++;
+		if (!run_case(options, &test, failed >= options->failures_shown))
+			failed++;
+		if (options->number >= 0)
+			break;
+	}
+	if (failed)
+		printf("FAIL row %u %s (%s): %u of %u cases\n", row, opcode_rows[row].mnemonic,
+			opcode_rows[row].semantics, failed, done);
+	*why = "no bytes could be made for it";
+	return failed ? ROW_FAILED : done ? ROW_PASSED : ROW_UNCOVERED;
+}
+
+static int run(const struct options *options)
+{
+	unsigned counts[3] = {0};
+	for (unsigned row = 0; row < opcode_row_count; row++) {
+		const char *why;
+		if (options->row >= 0 && row != (unsigned)options->row)
+			continue;
+		if (options->semantics &&
+			strncmp(opcode_rows[row].semantics, options->semantics,
+				strlen(options->semantics)))
+			continue;
+		enum row_result result = run_row(options, row, &why);
+		counts[result]++;
+		if (result == ROW_UNCOVERED)
+			printf("not covered: row %u %s (%s): %s\n", row, opcode_rows[row].mnemonic,
+				opcode_rows[row].semantics, why);
+		fflush(stdout);
+	}
+	unsigned covered = counts[ROW_PASSED] + counts[ROW_FAILED];
+	printf("seed %llu, %u cases a row\n", (unsigned long long)options->seed, options->cases);
+	printf("rows covered %u of %u\n", covered, covered + counts[ROW_UNCOVERED]);
+	printf("%u passed, %u failed\n", counts[ROW_PASSED], counts[ROW_FAILED]);
+	return counts[ROW_FAILED] || !covered;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = {
+		.seed = 1, .cases = 1000, .row = -1, .number = -1, .failures_shown = 2};
+	for (int i = 1; i < argc; i++) {
+		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+		if (value && !strcmp(argv[i], "--seed"))
+			options.seed = strtoull(value, NULL, 0);
+		else if (value && !strcmp(argv[i], "--row"))
+			options.row = atol(value);
+		else if (value && !strcmp(argv[i], "--case"))
+			options.number = atol(value);
+		else if (value && !strcmp(argv[i], "--cases"))
+			options.cases = (unsigned)atol(value);
+		else if (value && !strcmp(argv[i], "--show"))
+			options.failures_shown = (unsigned)atol(value);
+		else if (value && !strcmp(argv[i], "--semantics"))
+			options.semantics = value;
+		else
+			return fprintf(stderr,
+				       "usage: execute [--seed S] [--cases N] [--show N] [--semantics PREFIX] [--row N [--case K]]\n"),
+			       2;
+		i++;
+	}
+	native_init();
+	model_init();
+	return run(&options);
+}

@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Makes a case: the row's bytes with random prefixes, operands and addressing, then registers and memory such that the
+ * memory operand lies where it is interesting: within a page, across its end, where nothing is mapped.
+ */
+#include <string.h>
+#include "differential.h"
+#include "x86/decode/decode.h"
+#include "x86/features.h"
+#include "x86/flags.h"
+
+#define CODE_START (CODE_LINEAR + 0x800)
+#define ALL_FEATURES (~(u64)0)
+
+struct generator {
+	struct test_case *test;
+	const struct opcode_row *row;
+	struct random random;
+	unsigned displacement_at; /* of 4 bytes that may be changed; 0: none */
+};
+
+/* ---- what the row is ----------------------------------------------------------------------------- */
+
+static bool semantics_begin(const struct opcode_row *row, const char *name)
+{
+	return !strncmp(row->semantics, name, strlen(name));
+}
+
+static bool row_has_kind(const struct opcode_row *row, enum operand_kind kind)
+{
+	for (unsigned i = 0; i < row->operand_count; i++)
+		if (row->operands[i].kind == kind)
+			return true;
+	return false;
+}
+
+static bool row_uses_stack(const struct opcode_row *row)
+{
+	static const char *const names[] = {
+		"push", "pop_", "popa", "popf", "call", "ret", "enter", "leave"};
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
+		if (semantics_begin(row, names[i]))
+			return true;
+	return false;
+}
+
+static bool row_is_near_branch(const struct opcode_row *row)
+{
+	static const char *const names[] = {"jmp_", "jcc", "jcxz", "loop", "call_", "ret"};
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
+		if (semantics_begin(row, names[i]))
+			return true;
+	return false;
+}
+
+const char *row_untestable(const struct opcode_row *row)
+{
+	bool privileged = row->attributes & (ROW_CPL0 | ROW_IOPL | ROW_IO);
+	if (!native_has(row->feature))
+		return "the host lacks the feature";
+	if ((row->attributes & ROW_NOTEST) && !privileged)
+		return "not for user mode, or its result is the machine's";
+	if (row->feature == FEATURE_SVM || row->feature == FEATURE_MONITOR)
+		return "user mode gets different faults by the host's configuration";
+	if (!(row->modes & (BIT(SIZE_32 - 1) | BIT(SIZE_64 - 1))))
+		return "16-bit code only";
+	return NULL;
+}
+
+/* ---- bytes --------------------------------------------------------------------------------------- */
+
+static void emit(struct test_case *test, unsigned byte)
+{
+	if (test->length < 15)
+		test->bytes[test->length++] = (u8)byte;
+}
+
+static bool size_follows_prefix(const struct generator *g)
+{
+	if (row_is_near_branch(g->row) && native_is_intel() && g->test->mode == SIZE_64)
+		return false; /* Intel ignores 66 there, AMD doesn't */
+	return g->row->size_rule != SIZE_RULE_NONE;
+}
+
+static void emit_mandatory(struct generator *g)
+{
+	struct random *random = &g->random;
+	u8 allowed = g->row->prefixes;
+	if (allowed == 0xf) {
+		if (size_follows_prefix(g) && random_chance(random, 25))
+			emit(g->test, 0x66);
+		if ((g->row->attributes & (ROW_REP | ROW_REPZ)) && random_chance(random, 75))
+			emit(g->test, random_chance(random, 50) ? 0xf3 : 0xf2);
+		return;
+	}
+	unsigned pick;
+	do
+		pick = (unsigned)random_below(random, 4);
+	while (!(allowed & (1 << pick)));
+	if (pick >= 2 && g->row->size_rule != SIZE_RULE_NONE && random_chance(random, 20))
+		emit(g->test, 0x66);
+	static const u8 prefixes[] = {0, 0x66, 0xf3, 0xf2};
+	if (pick)
+		emit(g->test, prefixes[pick]);
+}
+
+static void emit_prefixes(struct generator *g, bool memory)
+{
+	struct random *random = &g->random;
+	bool wide = g->test->mode == SIZE_64;
+	emit_mandatory(g);
+	if (wide && random_chance(random, 8))
+		emit(g->test, 0x67);
+	if (random_chance(random, 8)) {
+		static const u8 segments[] = {0x65, 0x64, 0x2e, 0x36, 0x3e, 0x26};
+		emit(g->test,
+			segments[wide ? random_below(random, 6) : 3 + random_below(random, 3)]);
+	}
+	if (memory && (g->row->attributes & ROW_LOCK) && random_chance(random, 25))
+		emit(g->test, 0xf0);
+	if (!wide)
+		return;
+	u8 rex = (u8)(0x40 | random_below(random, 16));
+	if (g->row->attributes & ROW_REXW)
+		rex |= 8;
+	if (g->row->attributes & ROW_NOREXW)
+		rex &= (u8)~8;
+	if (g->row->attributes & ROW_NOREXB)
+		rex &= (u8)~1;
+	if ((g->row->attributes & ROW_REXW) || random_chance(random, 60))
+		emit(g->test, rex);
+}
+
+static void emit_modrm(struct generator *g, bool memory)
+{
+	struct random *random = &g->random;
+	struct test_case *test = g->test;
+	u8 modrm = (u8)random_next(random);
+	modrm = memory ? (u8)((modrm & 0x3f) | random_below(random, 3) << 6) : modrm | 0xc0;
+	modrm = (u8)((modrm & ~g->row->modrm_mask) | g->row->modrm_value);
+	emit(test, modrm);
+	u8 mod = modrm >> 6, rm = modrm & 7, sib = 0;
+	if (mod == 3)
+		return;
+	if (rm == 4) {
+		sib = (u8)random_next(random);
+		emit(test, sib);
+	}
+	if (mod == 1) {
+		emit(test, (unsigned)random_next(random) & 0xff);
+	} else if (mod == 2 || rm == 5 || (rm == 4 && (sib & 7) == 5)) {
+		g->displacement_at = test->length;
+		for (unsigned i = 0; i < 4; i++)
+			emit(test, (unsigned)random_next(random) & 0xff);
+	}
+}
+
+/* The bytes after ModRM: more than any instruction takes; decoding cuts them. */
+static void emit_immediate(struct generator *g)
+{
+	u64 value = random_integer(&g->random);
+	if (row_has_kind(g->row, OPERAND_J))
+		value = (u64)((i64)random_below(&g->random, 0x100000) - 0x80000);
+	if (row_has_kind(g->row, OPERAND_I) && semantics_begin(g->row, "enter"))
+		value = random_below(&g->random, 0x800) | random_below(&g->random, 256) << 16;
+	for (unsigned i = 0; i < 8; i++)
+		emit(g->test, (value >> (8 * i)) & 0xff);
+}
+
+static bool decode_bytes(struct generator *g, unsigned available)
+{
+	struct test_case *test = g->test;
+	if (decode(test->bytes, available, test->mode, ALL_FEATURES, &test->insn) != DECODE_OK)
+		return false;
+	test->length = test->insn.length;
+	return test->insn.row == test->row;
+}
+
+static bool generate_bytes(struct generator *g)
+{
+	struct test_case *test = g->test;
+	const struct opcode_row *row = g->row;
+	static const u8 maps[4][3] = {{0}, {0x0f}, {0x0f, 0x38}, {0x0f, 0x3a}};
+	bool memory = row->has_modrm && (row->forms & 2) &&
+		(!(row->forms & 1) || random_chance(&g->random, 55));
+	emit_prefixes(g, memory);
+	for (unsigned i = 0; i < 2 && maps[row->map][i]; i++)
+		emit(test, maps[row->map][i]);
+	emit(test, row->opcode + (unsigned)random_below(&g->random, row->opcodes));
+	if (row->has_modrm)
+		emit_modrm(g, memory);
+	emit_immediate(g);
+	return decode_bytes(g, test->length);
+}
+
+/* ---- places -------------------------------------------------------------------------------------- */
+
+static u64 pick_place(struct generator *g)
+{
+	struct random *random = &g->random;
+	unsigned choice = (unsigned)random_below(random, 100);
+	bool wide = g->test->mode == SIZE_64 && g->test->insn.address_size == SIZE_64;
+	if (choice < 40)
+		return DATA_LINEAR + (random_below(random, 0x1c00) & ~(u64)15);
+	if (choice < 62)
+		return DATA_LINEAR + random_below(random, 0x1c00);
+	if (choice < 74)
+		return DATA_LINEAR + 0x1000 - random_below(random, 40);
+	if (choice < 84)
+		return DATA_LINEAR + 0x2000 - random_below(random, 40);
+	if (choice < 87)
+		return DATA_LINEAR + 0x2000 + random_below(random, 0x1000);
+	if (choice < 92)
+		return DATA_LINEAR + DATA_READ_ONLY + random_below(random, 0xf00);
+	if (choice < 94)
+		return DATA_LINEAR + DATA_READ_ONLY + 0x1000 - random_below(random, 20);
+	if (choice < 96)
+		return DATA_LINEAR + DATA_READ_ONLY - random_below(random, 20);
+	if (choice < 97 && wide)
+		return 0x0000800000000000 + random_below(random, BIT(40));
+	if (choice < 98 && wide)
+		return 0xffff7fffffffff00 - random_below(random, BIT(40));
+	return DATA_LINEAR + random_below(random, 64);
+}
+
+static u64 pick_code(struct generator *g)
+{
+	u64 choice = random_below(&g->random, 100);
+	if (choice < 75)
+		return CODE_START + random_below(&g->random, 0x700);
+	if (choice < 85 && g->test->mode == SIZE_64)
+		return 0x8000000000000000 | random_below(&g->random, BIT(62));
+	return CODE_LINEAR + 0x100000 + random_below(&g->random, BIT(20));
+}
+
+static u64 segment_base(const struct generator *g)
+{
+	switch (g->test->insn.segment) {
+	case SEGMENT_FS:
+		return native_fs_base();
+	case SEGMENT_GS:
+		return native_gs_base();
+	default:
+		return 0;
+	}
+}
+
+/* A register as an address: beyond the address size anything may be in it. */
+static void set_pointer(struct generator *g, unsigned reg, u64 value)
+{
+	if (g->test->mode == SIZE_64 && g->test->insn.address_size == SIZE_32)
+		value = (u32)value | random_next(&g->random) << 32;
+	g->test->before.regs[reg] = g->test->mode == SIZE_64 ? value : (u32)value;
+}
+
+static bool is_general(unsigned location)
+{
+	return location < 16 * 8;
+}
+
+/* ---- memory operands ----------------------------------------------------------------------------- */
+
+static bool patch_displacement(struct generator *g, u64 value)
+{
+	struct test_case *test = g->test;
+	i32 narrow = (i32)value;
+	if (!g->displacement_at ||
+		((u64)(i64)narrow != value && test->insn.address_size == SIZE_64))
+		return false;
+	memcpy(test->bytes + g->displacement_at, &narrow, 4);
+	return decode_bytes(g, test->length);
+}
+
+/* Makes base, or else the displacement, such that the operand is at `place`. */
+static bool solve_modrm(struct generator *g, u64 place)
+{
+	struct test_case *test = g->test;
+	struct insn *insn = &test->insn;
+	u64 *regs = test->before.regs;
+	u64 offset = place - segment_base(g);
+	if (is_general(insn->base)) {
+		unsigned base = insn->base / 8;
+		if (insn->base == insn->index)
+			return false;
+		u64 index = is_general(insn->index) ? regs[insn->index / 8] << insn->scale : 0;
+		set_pointer(g, base, offset - index - (u64)(i64)insn->displacement);
+		return true;
+	}
+	u64 sum = insn->base == LOCATION_RIP ? test->before.rip + test->length : 0;
+	if (is_general(insn->index)) {
+		regs[insn->index / 8] = random_below(&g->random, 16);
+		sum += regs[insn->index / 8] << insn->scale;
+	}
+	return patch_displacement(g, offset - sum);
+}
+
+static bool solved(const struct generator *g, u64 place)
+{
+	const struct insn *insn = &g->test->insn;
+	const u64 *regs = g->test->before.regs;
+	u64 sum = (u64)(i64)insn->displacement;
+	if (insn->base == LOCATION_RIP)
+		sum += g->test->before.rip + g->test->length;
+	else if (is_general(insn->base))
+		sum += regs[insn->base / 8];
+	if (is_general(insn->index))
+		sum += regs[insn->index / 8] << insn->scale;
+	if (insn->address_size != SIZE_64)
+		sum = (u32)sum;
+	return sum + segment_base(g) == place;
+}
+
+static bool solve_offset(struct generator *g, u64 place)
+{
+	struct test_case *test = g->test;
+	unsigned bytes = test->insn.address_size == SIZE_64 ? 8 : 4;
+	u64 offset = place - segment_base(g);
+	if (bytes == 4 && offset != (u32)offset)
+		return false;
+	memcpy(test->bytes + test->length - bytes, &offset, bytes);
+	return decode_bytes(g, test->length);
+}
+
+static void set_strings(struct generator *g)
+{
+	struct random *random = &g->random;
+	u64 source = pick_place(g);
+	u64 destination =
+		random_chance(random, 40) ? source + random_below(random, 64) - 32 : pick_place(g);
+	u64 count = random_chance(random, 70) ? random_below(random, 40)
+		: random_chance(random, 50)   ? random_below(random, 5000)
+					      : random_integer(random);
+	set_pointer(g, RSI, source - segment_base(g));
+	set_pointer(g, RDI, destination);
+	set_pointer(g, RCX, count);
+	if (random_chance(random, 40))
+		g->test->before.rflags |= RFLAGS_DF;
+}
+
+/* A bit number in a register moves the operand: not farther than the pages around. */
+static bool limit_bit_offset(struct generator *g)
+{
+	const struct insn *insn = &g->test->insn;
+	if (insn->reg == insn->base || insn->reg == insn->index)
+		return false;
+	g->test->before.regs[insn->reg / 8] = random_below(&g->random, 2000) - 1000;
+	return true;
+}
+
+static bool place_operands(struct generator *g, u64 *place)
+{
+	struct test_case *test = g->test;
+	const struct opcode_row *row = g->row;
+	*place = pick_place(g);
+	if (row_has_kind(row, OPERAND_X) || row_has_kind(row, OPERAND_Y)) {
+		set_strings(g);
+		return true;
+	}
+	if (row_has_kind(row, OPERAND_O))
+		return solve_offset(g, *place);
+	if (row_has_kind(row, OPERAND_B)) {
+		set_pointer(g, RBX, *place - segment_base(g) - (u8)test->before.regs[RAX]);
+		return true;
+	}
+	if (strstr(row->semantics, "maskmov"))
+		set_pointer(g, RDI, *place - segment_base(g));
+	if (!row->has_modrm || !(test->insn.flags & INSN_MEMORY))
+		return true;
+	if (test->insn.segment == SEGMENT_FS && test->insn.address_size == SIZE_32)
+		return false;
+	bool bits = semantics_begin(row, "bt") && row_has_kind(row, OPERAND_G);
+	if (bits && !limit_bit_offset(g))
+		return false;
+	return solve_modrm(g, *place) && solved(g, *place);
+}
+
+/* ---- registers ----------------------------------------------------------------------------------- */
+
+static void set_registers(struct generator *g)
+{
+	struct state *state = &g->test->before;
+	for (unsigned i = 0; i < 16; i++) {
+		state->regs[i] = random_integer(&g->random);
+		if (g->test->mode != SIZE_64)
+			state->regs[i] = i < 8 ? (u32)state->regs[i] : 0;
+	}
+	state->rip = CODE_START;
+	state->rflags = 0x202 | (random_next(&g->random) & RFLAGS_ARITHMETIC);
+	random_fpu(&g->random, state->fpu);
+}
+
+/* Dividends whose quotient may fit. */
+static void set_dividend(struct generator *g)
+{
+	u64 *regs = g->test->before.regs;
+	if (random_chance(&g->random, 30))
+		return;
+	regs[RDX] = random_chance(&g->random, 40)
+		? (u64)((i64)regs[RAX] >> 63)
+		: random_below(&g->random, random_chance(&g->random, 50) ? 2 : 1000);
+	if (g->test->insn.operand_size != SIZE_64 && random_chance(&g->random, 50))
+		regs[RDX] = (u64)((i64)(regs[RAX] << 32) >> 63);
+	if (g->test->insn.operand_size == SIZE_8)
+		regs[RAX] = random_chance(&g->random, 50) ? (u64)(i64)(i8)random_next(&g->random)
+							  : random_below(&g->random, 2000);
+	if (g->test->mode != SIZE_64) {
+		regs[RDX] = (u32)regs[RDX];
+		regs[RAX] = (u32)regs[RAX];
+	}
+}
+
+static void patch(struct test_case *test, u64 linear, u64 value, unsigned bytes)
+{
+	test->patches[test->patch_count++] = (struct data_patch){linear, value, bytes};
+}
+
+static void set_branch_target(struct generator *g, u64 place)
+{
+	struct test_case *test = g->test;
+	u64 target = pick_code(g);
+	unsigned bytes = 1u << test->insn.operand_size;
+	if (semantics_begin(g->row, "ret"))
+		patch(test, test->before.regs[RSP], target, bytes);
+	else if (row_has_kind(g->row, OPERAND_E) && (test->insn.flags & INSN_MEMORY))
+		patch(test, place, target, bytes);
+	else if (row_has_kind(g->row, OPERAND_E))
+		test->before.regs[test->insn.rm / 8] = target;
+}
+
+static void set_state_components(struct generator *g)
+{
+	g->test->before.regs[RAX] = random_below(&g->random, 4);
+	g->test->before.regs[RDX] = 0;
+}
+
+bool case_generate(struct test_case *test, u64 seed, unsigned row, unsigned number)
+{
+	struct generator g = {.test = test, .row = &opcode_rows[row]};
+	u64 place;
+	memset(test, 0, sizeof(*test));
+	test->seed = seed;
+	test->row = row;
+	test->number = number;
+	g.random.state = seed * 0x9e3779b97f4a7c15 + row * 0xd1342543de82ef95 + number;
+	random_next(&g.random);
+	bool wide = g.row->modes & BIT(SIZE_64 - 1), narrow = g.row->modes & BIT(SIZE_32 - 1);
+	test->mode = !wide || (narrow && random_chance(&g.random, 25)) ? SIZE_32 : SIZE_64;
+	set_registers(&g);
+	if (!generate_bytes(&g))
+		return false;
+	if (semantics_begin(g.row, "div") || semantics_begin(g.row, "idiv"))
+		set_dividend(&g);
+	if (g.row->feature == FEATURE_XSAVE || g.row->feature == FEATURE_XSAVEC ||
+		g.row->feature == FEATURE_XSAVEOPT)
+		set_state_components(&g);
+	if (row_uses_stack(g.row))
+		test->before.regs[RSP] = pick_place(&g);
+	if (semantics_begin(g.row, "enter") || semantics_begin(g.row, "leave"))
+		test->before.regs[RBP] = pick_place(&g);
+	if (!place_operands(&g, &place))
+		return false;
+	if (row_is_near_branch(g.row))
+		set_branch_target(&g, place);
+	return true;
+}
