@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* XMM instructions with an immediate: shuffles, inserts and blends in C, arithmetic through stubs. */
-#include "base/memory.h"
+/* XMM instructions with an immediate: through stubs; inserts and extracts in C. */
 #include "x86/fpu_simd.h"
 #include "x86/fpu_stubs.h"
 #include "x86/decode/handlers.h"
@@ -53,17 +52,38 @@ SSE_STUBS(roundss, memory_vec_32, "0x66, 0x0f, 0x3a, 0x0a, 0xc1", 16)
 SSE_STUBS(roundsd, memory_vec_64, "0x66, 0x0f, 0x3a, 0x0b, 0xc1", 16)
 SSE_STUBS(dpps, memory_aligned, "0x66, 0x0f, 0x3a, 0x40, 0xc1", 256)
 SSE_STUBS(dppd, memory_aligned, "0x66, 0x0f, 0x3a, 0x41, 0xc1", 256)
-SSE_STUBS(mpsadbw, memory_aligned, "0x66, 0x0f, 0x3a, 0x42, 0xc1", 8)
 
-/* PCLMULQDQ looks at bits 0 and 4. */
-DEFINE_STUBS(pclmulqdq, "0x66, 0x0f, 0x3a, 0x44, 0xc1", 32)
+/* The same without MXCSR: shuffles and blends. */
+#define SSE_STUBS_PLAIN(name, memory, encoding, count)                                        \
+	DEFINE_STUBS(name, encoding, count)                                                   \
+	static always_inline vec stub_##name(struct cpu *cpu, vec to, vec from, u8 immediate) \
+	{                                                                                     \
+		const u8 *stub = stubs_##name + STUB_BYTES * (immediate & (count - 1));       \
+		return ((stub_fn *)stub)(to, from);                                           \
+	}                                                                                     \
+	DEFINE_SSE_IMMEDIATE(name, memory, stub_##name)
 
-static vec stub_pclmulqdq(struct cpu *cpu, vec to, vec from, u8 immediate)
+SSE_STUBS_PLAIN(pshufd, memory_aligned, "0x66, 0x0f, 0x70, 0xc1", 256)
+SSE_STUBS_PLAIN(pshufhw, memory_aligned, "0xf3, 0x0f, 0x70, 0xc1", 256)
+SSE_STUBS_PLAIN(pshuflw, memory_aligned, "0xf2, 0x0f, 0x70, 0xc1", 256)
+SSE_STUBS_PLAIN(shufps, memory_aligned, "0x0f, 0xc6, 0xc1", 256)
+SSE_STUBS_PLAIN(shufpd, memory_aligned, "0x66, 0x0f, 0xc6, 0xc1", 4)
+SSE_STUBS_PLAIN(blendps, memory_aligned, "0x66, 0x0f, 0x3a, 0x0c, 0xc1", 16)
+SSE_STUBS_PLAIN(blendpd, memory_aligned, "0x66, 0x0f, 0x3a, 0x0d, 0xc1", 4)
+SSE_STUBS_PLAIN(pblendw, memory_aligned, "0x66, 0x0f, 0x3a, 0x0e, 0xc1", 256)
+SSE_STUBS_PLAIN(mpsadbw, memory_aligned, "0x66, 0x0f, 0x3a, 0x42, 0xc1", 8)
+/* Bits 0 and 4 choose the halves. */
+SSE_STUBS_PLAIN(pclmulqdq, memory_aligned, "0x66, 0x0f, 0x3a, 0x44, 0xc1", 32)
+
+/* From 32 on the result is 0. */
+DEFINE_STUBS(palignr, "0x66, 0x0f, 0x3a, 0x0f, 0xc1", 33)
+
+static vec stub_palignr(struct cpu *cpu, vec to, vec from, u8 immediate)
 {
-	return ((stub_fn *)(stubs_pclmulqdq + STUB_BYTES * (immediate & 0x11)))(to, from);
+	return ((stub_fn *)(stubs_palignr + STUB_BYTES * MIN(immediate, 32)))(to, from);
 }
 
-DEFINE_SSE_IMMEDIATE(pclmulqdq, memory_aligned, stub_pclmulqdq)
+DEFINE_SSE_IMMEDIATE(palignr, memory_aligned, stub_palignr)
 
 /* The round constant is exclusive-ored into doublewords 1 and 3, last. */
 static vec aeskeygenassist(struct cpu *cpu, vec to, vec from, u8 immediate)
@@ -74,7 +94,7 @@ static vec aeskeygenassist(struct cpu *cpu, vec to, vec from, u8 immediate)
 
 DEFINE_SSE_IMMEDIATE(aeskeygenassist, memory_aligned, aeskeygenassist)
 
-/* Elements of a vector, for the shuffles. */
+/* Elements of a vector, to insert and extract. */
 union elements {
 	vec whole;
 	u8 bytes[16];
@@ -82,103 +102,6 @@ union elements {
 	u32 dwords[4];
 	u64 qwords[2];
 };
-
-static always_inline vec pshufd(struct cpu *cpu, vec to, vec from, u8 order)
-{
-	union elements source = {.whole = from}, result;
-
-	for (unsigned i = 0; i < 4; i++)
-		result.dwords[i] = source.dwords[(order >> (2 * i)) & 3];
-	return result.whole;
-}
-
-/* Four words of one half, in the order given. */
-static always_inline u64 shuffle_words(u64 from, u8 order)
-{
-	u64 result = 0;
-
-	for (unsigned i = 0; i < 4; i++)
-		result |= (from >> (16 * ((order >> (2 * i)) & 3)) & 0xffff) << (16 * i);
-	return result;
-}
-
-static always_inline vec pshuflw(struct cpu *cpu, vec to, vec from, u8 order)
-{
-	return (vec){shuffle_words(from[0], order), from[1]};
-}
-
-static always_inline vec pshufhw(struct cpu *cpu, vec to, vec from, u8 order)
-{
-	return (vec){from[0], shuffle_words(from[1], order)};
-}
-
-static always_inline vec shufps(struct cpu *cpu, vec to, vec from, u8 order)
-{
-	union elements a = {.whole = to}, b = {.whole = from}, result;
-
-	result.dwords[0] = a.dwords[order & 3];
-	result.dwords[1] = a.dwords[(order >> 2) & 3];
-	result.dwords[2] = b.dwords[(order >> 4) & 3];
-	result.dwords[3] = b.dwords[(order >> 6) & 3];
-	return result.whole;
-}
-
-static always_inline vec shufpd(struct cpu *cpu, vec to, vec from, u8 order)
-{
-	union elements a = {.whole = to}, b = {.whole = from};
-
-	return (vec){a.qwords[order & 1], b.qwords[(order >> 1) & 1]};
-}
-
-DEFINE_SSE_IMMEDIATE(pshufd, memory_aligned, pshufd)
-DEFINE_SSE_IMMEDIATE(pshuflw, memory_aligned, pshuflw)
-DEFINE_SSE_IMMEDIATE(pshufhw, memory_aligned, pshufhw)
-DEFINE_SSE_IMMEDIATE(shufps, memory_aligned, shufps)
-DEFINE_SSE_IMMEDIATE(shufpd, memory_aligned, shufpd)
-
-static always_inline vec pblendw(struct cpu *cpu, vec to, vec from, u8 mask)
-{
-	union elements a = {.whole = to}, b = {.whole = from};
-
-	for (unsigned i = 0; i < 8; i++)
-		if (mask >> i & 1)
-			a.words[i] = b.words[i];
-	return a.whole;
-}
-
-static always_inline vec blendps(struct cpu *cpu, vec to, vec from, u8 mask)
-{
-	union elements a = {.whole = to}, b = {.whole = from};
-
-	for (unsigned i = 0; i < 4; i++)
-		if (mask >> i & 1)
-			a.dwords[i] = b.dwords[i];
-	return a.whole;
-}
-
-static always_inline vec blendpd(struct cpu *cpu, vec to, vec from, u8 mask)
-{
-	return (vec){mask & 1 ? from[0] : to[0], mask & 2 ? from[1] : to[1]};
-}
-
-static vec palignr(struct cpu *cpu, vec to, vec from, u8 bytes)
-{
-	union elements pair[2] = {{.whole = from}, {.whole = to}}, result;
-	u8 both[32 + 32];
-
-	if (bytes > 32)
-		bytes = 32;
-	memset(both, 0, sizeof(both));
-	memcpy(both, &pair[0].whole, 16);
-	memcpy(both + 16, &pair[1].whole, 16);
-	memcpy(&result.whole, both + bytes, 16);
-	return result.whole;
-}
-
-DEFINE_SSE_IMMEDIATE(pblendw, memory_aligned, pblendw)
-DEFINE_SSE_IMMEDIATE(blendps, memory_aligned, blendps)
-DEFINE_SSE_IMMEDIATE(blendpd, memory_aligned, blendpd)
-DEFINE_SSE_IMMEDIATE(palignr, memory_aligned, palignr)
 
 /* Bits 7-6 choose the source's element (not for memory), 5-4 the destination's, 3-0 what becomes zero. */
 static vec insertps(vec to, u32 from, u8 immediate)
