@@ -71,7 +71,7 @@ static enum status create_controllers(struct pc *pc, struct machine *machine)
 	pc->lapics.end_of_interrupt = ioapic_end_of_interrupt;
 	pc->lapics.end_of_interrupt_owner = &pc->ioapic;
 	status =
-		ioapic_init(&pc->ioapic, machine, PC_IOAPIC_ADDRESS, (u8)machine->vcpu_count, port);
+		ioapic_init(&pc->ioapic, machine, PC_IOAPIC_ADDRESS, PC_IOAPIC_ID, port);
 	if (status != STATUS_OK)
 		return status;
 	return pic8259_init(
@@ -179,7 +179,7 @@ struct acpi_platform pc_acpi_platform(const struct machine *machine)
 		.cpu_count = machine->vcpu_count,
 		.lapic_address = PC_LAPIC_ADDRESS,
 		.ioapic_address = PC_IOAPIC_ADDRESS,
-		.ioapic_id = (u8)machine->vcpu_count,
+		.ioapic_id = PC_IOAPIC_ID,
 		.sci_irq = PC_IRQ_SCI,
 		.pm1_event_port = PC_PORT_PM1_EVENT,
 		.pm1_control_port = PC_PORT_PM1_CONTROL,

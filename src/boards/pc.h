@@ -50,6 +50,7 @@ enum pc_irq {
 
 #define PC_LAPIC_ADDRESS 0xfee00000
 #define PC_IOAPIC_ADDRESS 0xfec00000
+#define PC_IOAPIC_ID 0
 
 struct pc_parameters {
 	/* Where serial0's output goes; write NULL: nowhere. Copied. */

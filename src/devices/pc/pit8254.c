@@ -393,8 +393,8 @@ static void pit_reset(struct device *device)
 		pit->counters[i] = (struct pit_counter){
 			.control = 0x36, .gate = i != 2, .is_null = true, .reload = 65536};
 	pit->port_61 = 0;
-	pit->output_level = false;
-	irq_lower(&pit->output);
+	pit->output_level = true;
+	irq_raise(&pit->output);
 	event_cancel(&pit->edge);
 }
 
