@@ -5,6 +5,7 @@
 #include "core/machine.h"
 #include "core/trace.h"
 #include "x86/environment.h"
+#include "x86/fpu.h"
 #include "x86/model.h"
 #include "x86/paging.h"
 
@@ -413,6 +414,7 @@ static bool vcpu_loaded(void *object)
 	if (cpu->segments[SEGMENT_NONE].base || !cpu_state_is_valid(cpu))
 		return false;
 	atomic_and_32(&cpu->pending, ~(u32)PENDING_STOP);
+	fpu_sanitize(&cpu->fpu); /* the host's FXRSTOR takes this image */
 	paging_flush(cpu);
 	cpu_mode_changed(cpu);
 	vcpu->machine->engine->push_state(vcpu);
