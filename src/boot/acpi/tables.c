@@ -167,6 +167,7 @@ static void put_power_ports(u8 *fadt, const struct acpi_platform *platform)
 	fadt[91] = platform->pm_timer_port ? 4 : 0;
 	fadt[92] = platform->gpe0_port ? platform->gpe0_bytes : 0;
 	put_port(fadt + 148, platform->pm1_event_port, 4);
+	fadt[148 + 3] = 2; /* two registers of 16 bits */
 	put_port(fadt + 172, platform->pm1_control_port, 2);
 	put_port(fadt + 208, platform->pm_timer_port, 4);
 	put_port(fadt + 220, platform->gpe0_port, platform->gpe0_bytes);

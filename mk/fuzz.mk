@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+# libFuzzer targets: every tests/fuzz/fuzz_NAME.c, linked with the freestanding core and hosts/fake, all of it built by clang with the
+# sanitizers. tests/fuzz/NAME.dict is its dictionary, tests/fuzz/seeds/NAME/ its first inputs, where there are any.
+
+FUZZ_SECONDS ?= 10
+FUZZ_CC ?= clang-14
+FUZZ := $(BUILD)/fuzz
+FUZZ_FLAGS := -std=gnu17 -g -O1 -Isrc -I. -I$(GENERATED) $(WARNINGS) -fno-strict-aliasing -fwrapv -fno-omit-frame-pointer -MMD -MP \
+	-fno-sanitize-recover=undefined
+FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_PROGRAMS := $(patsubst tests/fuzz/%.c,$(FUZZ)/%,$(FUZZ_SOURCES))
+FUZZ_OBJECTS := $(patsubst %.c,$(FUZZ)/objects/%.o,$(filter-out $(HOSTED_LEAVES_OUT),$(FREESTANDING_SOURCES)) $(HOST_FAKE_SOURCES))
+
+$(FUZZ)/objects/%.o: %.c $(OPCODES_GENERATED)
+	@mkdir -p $(@D)
+	$(if $(filter 1,$(V)),,@echo "  FUZZ-CC $<")
+	$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link,address,undefined $(call layer_flags,$<) -c $< -o $@
+
+$(FUZZ)/liblodge-fuzz.a: $(FUZZ_OBJECTS)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(FUZZ)/fuzz_%: $(FUZZ)/objects/tests/fuzz/fuzz_%.o $(FUZZ)/liblodge-fuzz.a
+	$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -o $@ $< \
+		-Wl,--whole-archive $(FUZZ)/liblodge-fuzz.a -Wl,--no-whole-archive
+
+.PRECIOUS: $(FUZZ)/objects/%.o
+
+## make fuzz            every fuzz target for FUZZ_SECONDS (10) each
+.PHONY: fuzz fuzz-programs
+fuzz-programs: $(FUZZ_PROGRAMS)
+fuzz: $(FUZZ_PROGRAMS)
+	tests/fuzz/run $(FUZZ_SECONDS) $(FUZZ) $(FUZZ_PROGRAMS)
+
+-include $(shell find $(FUZZ)/objects -name '*.d' 2>/dev/null)
