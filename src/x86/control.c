@@ -116,20 +116,27 @@ void control_set_cr4(struct cpu *cpu, u64 value)
 	cpu_mode_changed(cpu);
 }
 
-/* LMA cannot be written: APM volume 2, 3.1.7. Raises for reserved bits and for LME while paging is on. */
-void control_set_efer(struct cpu *cpu, u64 value)
+/* EFER.AutoIBRS, CPUID 8000_0021 EAX bit 8: nothing speculates here, so it does nothing. */
+#define EFER_AUTOIBRS BIT(21)
+
+bool control_efer_allows(const struct cpu *cpu, u64 value)
 {
-	u64 allowed = EFER_LMA;
+	u64 allowed = EFER_LMA | EFER_AUTOIBRS;
 	if (cpu_model_has(cpu->model, FEATURE_SYSCALL))
 		allowed |= EFER_SCE;
 	if (cpu_model_has(cpu->model, FEATURE_LM))
 		allowed |= EFER_LME;
 	if (cpu_model_has(cpu->model, FEATURE_NX))
 		allowed |= EFER_NXE;
-
 	if (value & ~allowed)
-		raise_gp(cpu, 0);
-	if (((value ^ cpu->efer) & EFER_LME) && (cpu->cr0 & CR0_PG))
+		return false;
+	return !((value ^ cpu->efer) & EFER_LME) || !(cpu->cr0 & CR0_PG);
+}
+
+/* LMA cannot be written: APM volume 2, 3.1.7. */
+void control_set_efer(struct cpu *cpu, u64 value)
+{
+	if (!control_efer_allows(cpu, value))
 		raise_gp(cpu, 0);
 	bool flushes = (value ^ cpu->efer) & EFER_NXE;
 	cpu->efer = (value & ~EFER_LMA) | (cpu->efer & EFER_LMA);

@@ -4,6 +4,7 @@
 #include "x86/cpu.h"
 #include "x86/exceptions.h"
 #include "x86/flags.h"
+#include "x86/fpu.h"
 #include "x86/model.h"
 #include "x86/paging.h"
 
@@ -78,14 +79,6 @@ void cpu_init(struct cpu *cpu, bool bootstrap)
 	cpu->activity = bootstrap ? CPU_RUNNING : CPU_WAIT_FOR_SIPI;
 	cpu_mode_changed(cpu);
 	paging_flush(cpu);
-}
-
-static void fpu_reset(struct fpu *fpu)
-{
-	memset(fpu, 0, sizeof(*fpu));
-	fpu->image[0] = 0x40;  /* FCW 0040h, APM volume 2, table 14-1 */
-	fpu->image[24] = 0x80; /* MXCSR 1f80h */
-	fpu->image[25] = 0x1f;
 }
 
 void cpu_reset(struct cpu *cpu, bool bootstrap)

@@ -35,6 +35,7 @@ void control_set_cr0(struct cpu *cpu, u64 value);
 void control_set_cr3(struct cpu *cpu, u64 value);
 void control_set_cr4(struct cpu *cpu, u64 value);
 void control_set_efer(struct cpu *cpu, u64 value);
+bool control_efer_allows(const struct cpu *cpu, u64 value);
 
 void paging_invalidate_page(struct cpu *cpu, u64 linear); /* INVLPG */
 void paging_invalidate_pcid(struct cpu *cpu, unsigned type, u64 pcid, u64 linear);
