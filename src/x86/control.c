@@ -75,7 +75,7 @@ void control_set_cr3(struct cpu *cpu, u64 value)
 	cpu_end_block(cpu);
 }
 
-static u64 cr4_allowed(const struct cpu *cpu)
+u64 control_cr4_allowed(const struct cpu *cpu)
 {
 	static const struct {
 		u8 feature;
@@ -102,7 +102,7 @@ void control_set_cr4(struct cpu *cpu, u64 value)
 	u64 changed = value ^ cpu->cr4;
 	u64 flushing = CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP;
 
-	if (value & ~cr4_allowed(cpu))
+	if (value & ~control_cr4_allowed(cpu))
 		raise_gp(cpu, 0);
 	if (cpu_is_long_mode(cpu) && !(value & CR4_PAE))
 		raise_gp(cpu, 0);

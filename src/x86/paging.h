@@ -35,6 +35,8 @@ void control_set_cr0(struct cpu *cpu, u64 value);
 void control_set_cr3(struct cpu *cpu, u64 value);
 void control_set_cr4(struct cpu *cpu, u64 value);
 void control_set_efer(struct cpu *cpu, u64 value);
+/* The bits of CR4 that the model has. */
+u64 control_cr4_allowed(const struct cpu *cpu);
 bool control_efer_allows(const struct cpu *cpu, u64 value);
 
 void paging_invalidate_page(struct cpu *cpu, u64 linear); /* INVLPG */
