@@ -176,6 +176,13 @@ static bool decode_bytes(struct generator *g, unsigned available)
 	return test->insn.row == test->row;
 }
 
+/* It would go on with other code than the traps. */
+static bool branches_into_itself(const struct generator *g)
+{
+	const struct insn *insn = &g->test->insn;
+	return row_has_kind(g->row, OPERAND_J) && -insn->immediate - 1 < insn->length;
+}
+
 static bool generate_bytes(struct generator *g)
 {
 	struct test_case *test = g->test;
@@ -190,7 +197,7 @@ static bool generate_bytes(struct generator *g)
 	if (row->has_modrm)
 		emit_modrm(g, memory);
 	emit_immediate(g);
-	return decode_bytes(g, test->length);
+	return decode_bytes(g, test->length) && !branches_into_itself(g);
 }
 
 /* ---- places -------------------------------------------------------------------------------------- */
@@ -227,7 +234,7 @@ static u64 pick_code(struct generator *g)
 {
 	u64 choice = random_below(&g->random, 100);
 	if (choice < 75)
-		return CODE_START + random_below(&g->random, 0x700);
+		return CODE_START + 16 + random_below(&g->random, 0x700);
 	if (choice < 85 && g->test->mode == SIZE_64)
 		return 0x8000000000000000 | random_below(&g->random, BIT(62));
 	return CODE_LINEAR + 0x100000 + random_below(&g->random, BIT(20));
@@ -414,17 +421,22 @@ static void patch(struct test_case *test, u64 linear, u64 value, unsigned bytes)
 	test->patches[test->patch_count++] = (struct data_patch){linear, value, bytes};
 }
 
-static void set_branch_target(struct generator *g, u64 place)
+/* False: the target would come from the read-only page, and be anything. */
+static bool set_branch_target(struct generator *g, u64 place)
 {
 	struct test_case *test = g->test;
 	u64 target = pick_code(g);
 	unsigned bytes = 1u << test->insn.operand_size;
-	if (semantics_begin(g->row, "ret"))
-		patch(test, test->before.regs[RSP], target, bytes);
-	else if (row_has_kind(g->row, OPERAND_E) && (test->insn.flags & INSN_MEMORY))
-		patch(test, place, target, bytes);
-	else if (row_has_kind(g->row, OPERAND_E))
+	if (semantics_begin(g->row, "ret")) {
+		place = test->before.regs[RSP];
+	} else if (!row_has_kind(g->row, OPERAND_E)) {
+		return true;
+	} else if (!(test->insn.flags & INSN_MEMORY)) {
 		test->before.regs[test->insn.rm / 8] = target;
+		return true;
+	}
+	patch(test, place, target, bytes);
+	return place - (DATA_LINEAR + DATA_READ_ONLY) > 4096 - bytes;
 }
 
 static void set_state_components(struct generator *g)
@@ -460,6 +472,6 @@ bool case_generate(struct test_case *test, u64 seed, unsigned row, unsigned numb
 	if (!place_operands(&g, &place))
 		return false;
 	if (row_is_near_branch(g.row))
-		set_branch_target(&g, place);
+		return set_branch_target(&g, place);
 	return true;
 }

@@ -30,6 +30,7 @@ extern struct {
 	u16 cs;
 } __attribute__((packed)) native_far;
 void native_enter(void);
+extern const char __executable_start[], etext[];
 extern const u8 native_exit[];
 struct state native_state __attribute__((aligned(64)));
 u64 native_rsp;
@@ -106,7 +107,7 @@ static void handler(int signal, siginfo_t *info, void *frame)
 	ucontext_t *context = frame;
 	struct _libc_fpstate *fpu = context->uc_mcontext.fpregs;
 	u64 rip = (u64)context->uc_mcontext.gregs[REG_RIP];
-	if (!native_outcome || (rip >= 0x400000 && rip < CODE_LINEAR)) {
+	if (!native_outcome || (rip >= (uintptr_t)__executable_start && rip < (uintptr_t)etext)) {
 		static const char text[] = "differential: a signal outside of tests\n";
 		if (write(2, text, sizeof(text) - 1) < 0)
 			_exit(3);

@@ -62,20 +62,27 @@ static u64 run_limit(struct cpu *cpu, const struct insn *insn, enum register_nam
 	return run_within_segment(cpu, segment, offset, count, bytes, backward) ? count : 1;
 }
 
-/*
- * The host's address of the run's first element. The element itself is asked for first, so that a fault names its
- * address; then the whole run, so that watched pages hear of all that will be written.
- */
-static u8 *run_host(struct cpu *cpu, u64 linear, u64 count, unsigned bytes, enum access_kind kind)
+static u8 *tlb_host(struct cpu *cpu, u64 linear, enum access_kind kind)
 {
-	u8 *host = paging_host_address(cpu, linear, bytes, kind, cpu->tlb_mode);
-	if (!host || count == 1)
-		return host;
-	if (!string_backward(cpu))
-		return paging_host_address(cpu, linear, count * bytes, kind, cpu->tlb_mode);
-	u64 below = (count - 1) * bytes;
-	host = paging_host_address(cpu, linear - below, count * bytes, kind, cpu->tlb_mode);
-	return host ? host + below : NULL;
+	const struct tlb_entry *entry = &cpu->tlb.entries[cpu->tlb_mode][tlb_index(linear)];
+	u64 page = kind == ACCESS_WRITE ? entry->write : entry->read;
+	return page == (linear & PAGE_MASK) ? (u8 *)(linear + entry->addend) : NULL;
+}
+
+/* The current element's host address: a fault names it, not the run. NULL: no RAM. */
+static u8 *element_host(struct cpu *cpu, u64 linear, unsigned bytes, enum access_kind kind)
+{
+	u8 *host = tlb_host(cpu, linear, kind);
+	return likely(host) ? host : paging_host_address(cpu, linear, bytes, kind, cpu->tlb_mode);
+}
+
+/* Pages that the TLB won't have for writing are watched: they hear of the whole run. */
+static void run_announce(struct cpu *cpu, u64 linear, u64 count, unsigned bytes)
+{
+	if (likely(count == 1 || tlb_host(cpu, linear, ACCESS_WRITE)))
+		return;
+	u64 start = string_backward(cpu) ? linear - (count - 1) * bytes : linear;
+	paging_host_address(cpu, start, count * bytes, ACCESS_WRITE, cpu->tlb_mode);
 }
 
 /* RSI and RDI, as far as they are used, and RCX after `count` elements. */
@@ -202,41 +209,54 @@ FOR_SIZES(DEFINE_COMPARE)
 	}                                                                                        \
 	static always_inline void element_cmps_##bits(struct cpu *cpu, const struct insn *insn)  \
 	{                                                                                        \
-		u##bits source = load_##bits(cpu, string_source(cpu, insn, bits / 8));           \
 		u64 linear = string_destination(cpu, insn, bits / 8, ACCESS_READ);               \
-		compare_##bits(cpu, source, load_##bits(cpu, linear));                           \
+		u##bits destination = load_##bits(cpu, linear);                                  \
+		u##bits source = load_##bits(cpu, string_source(cpu, insn, bits / 8));           \
+		compare_##bits(cpu, source, destination);                                        \
 	}
 
 FOR_SIZES(DEFINE_ELEMENT)
 
 /* ---- runs: false when one element must be done by itself ------------------------------------------ */
 
-/* The run's length at one or two pointers, and the host's addresses; 0: no run. */
+static bool source_begin(struct cpu *cpu, const struct insn *insn, unsigned bytes,
+	struct string_end *source, u64 *count)
+{
+	source->linear = string_source(cpu, insn, bytes);
+	*count = run_limit(cpu, insn, RSI, source->linear, *count, bytes);
+	source->host = *count ? element_host(cpu, source->linear, bytes, ACCESS_READ) : NULL;
+	return source->host;
+}
+
+static bool destination_begin(struct cpu *cpu, const struct insn *insn, unsigned bytes,
+	struct string_end *destination, enum access_kind kind, u64 *count)
+{
+	destination->linear = string_destination(cpu, insn, bytes, kind);
+	*count = run_limit(cpu, insn, RDI, destination->linear, *count, bytes);
+	destination->host = *count ? element_host(cpu, destination->linear, bytes, kind) : NULL;
+	return destination->host;
+}
+
+/*
+ * The run's length at one or two pointers, and the host's addresses; 0: no run. Faults come in the order of the
+ * accesses: MOVS reads before it writes, CMPS reads its destination first (as processors do; no manual says).
+ */
 static u64 run_begin(struct cpu *cpu, const struct insn *insn, unsigned bytes,
 	struct string_end *source, struct string_end *destination, enum access_kind kind)
 {
 	u64 count = MIN(string_get(cpu, insn, RCX), STRING_CHUNK);
+	bool source_first = source && kind == ACCESS_WRITE;
 	if (unlikely(cpu->debug_active || cpu->tlb_mode == TLB_USER_ALIGNED ||
 		    (cpu->other_flags & RFLAGS_TF)))
 		return 0;
-	if (source) {
-		source->linear = string_source(cpu, insn, bytes);
-		count = run_limit(cpu, insn, RSI, source->linear, count, bytes);
-	}
-	/* The element form raises in the order of the accesses: the source's fault before the destination's. */
-	if (!count)
+	if (source_first && !source_begin(cpu, insn, bytes, source, &count))
 		return 0;
-	if (source && !(source->host = run_host(cpu, source->linear, 1, bytes, ACCESS_READ)))
+	if (destination && !destination_begin(cpu, insn, bytes, destination, kind, &count))
 		return 0;
-	if (destination) {
-		destination->linear = string_destination(cpu, insn, bytes, kind);
-		count = run_limit(cpu, insn, RDI, destination->linear, count, bytes);
-		if (!count)
-			return 0;
-		destination->host = run_host(cpu, destination->linear, count, bytes, kind);
-		if (!destination->host)
-			return 0;
-	}
+	if (source && !source_first && !source_begin(cpu, insn, bytes, source, &count))
+		return 0;
+	if (kind == ACCESS_WRITE)
+		run_announce(cpu, destination->linear, count, bytes);
 	return count;
 }
 
@@ -308,6 +328,25 @@ FOR_SIZES(DEFINE_RUN)
 #define CONTINUES_scas string_condition(cpu, insn)
 #define CONTINUES_cmps string_condition(cpu, insn)
 
+/*
+ * With 32-bit addresses in 64-bit code, what a repeated instruction writes is cut even if it does no element at all: seen
+ * on processors, in no manual.
+ */
+static void string_cut_pointers(struct cpu *cpu, const struct insn *insn, unsigned names)
+{
+	if (insn->address_size != SIZE_32 || insn->code_size != SIZE_64)
+		return;
+	for (unsigned name = RCX; name <= RDI; name++)
+		if (names & BIT(name))
+			cpu->regs[name] = (u32)cpu->regs[name];
+}
+
+#define CUT_movs (BIT(RCX) | BIT(RSI) | BIT(RDI))
+#define CUT_stos (BIT(RCX) | BIT(RDI))
+#define CUT_lods BIT(RCX)
+#define CUT_scas BIT(RCX)
+#define CUT_cmps BIT(RCX)
+
 static bool string_condition(const struct cpu *cpu, const struct insn *insn)
 {
 	return !(insn->flags & INSN_REP) == !(cpu->arithmetic_flags & PACKED_ZF);
@@ -317,6 +356,7 @@ static bool string_condition(const struct cpu *cpu, const struct insn *insn)
 	static no_inline void repeat_##name##_##bits(struct cpu *cpu, const struct insn *insn) \
 	{                                                                                      \
 		packed_flags before = cpu->arithmetic_flags;                                   \
+		string_cut_pointers(cpu, insn, CUT_##name);                                    \
 		while (string_get(cpu, insn, RCX)) {                                           \
 			/* A fault finds the flags from before (SDM, REP). */                  \
 			cpu->arithmetic_flags = before;                                        \
