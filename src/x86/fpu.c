@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "x86/address.h"
 #include "x86/fpu_require.h"
+#include "x86/paging.h"
 
 _Static_assert(offsetof(struct fpu, image) % 16 == 0, "FXSAVE images are aligned");
 
@@ -97,6 +98,9 @@ void fpu_store_masked(
 	if (!any)
 		return;
 	linear = segment_linear(cpu, insn->segment, offset, bytes, ACCESS_WRITE);
+	if (!address_is_canonical(
+		    linear)) /* paging takes an operand that ModRM does not name for the stack */
+		raise_gp(cpu, 0);
 	paging_probe(cpu, linear, bytes, ACCESS_WRITE, cpu->tlb_mode);
 	for (unsigned i = 0; i < bytes; i++)
 		if (mask[i] & 0x80)
