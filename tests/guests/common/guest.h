@@ -151,6 +151,9 @@ void report_trap(void);	       /* the same without name and newline */
 void print(const char *fmt, ...);
 void value(const char *name, word v); /* "name: 0x..." */
 void check(const char *name, int good); /* "name: yes", or "name: NO" and the guest fails */
+/* Between these, output waits in memory: the serial port is then free to be tested, and time is not spent on it. */
+void output_hold(void);
+void output_release(void);
 void finish(void) __attribute__((noreturn));
 void skip(const char *why) __attribute__((noreturn)); /* "skip: why", then ends well */
 void *fill(void *to, int c, size_t n);

@@ -72,8 +72,21 @@ void *memcpy(void *to, const void *from, size_t n)
 }
 
 /* ---- output ------------------------------------------------------------------------------------- */
+static char held[16384];
+static unsigned held_length;
+static int holding;
+
+void output_hold(void)
+{
+	holding = 1;
+}
+
 static void put_char(char c)
 {
+	if (holding && held_length < sizeof(held)) {
+		held[held_length++] = c;
+		return;
+	}
 	while (!(inb(0x3fd) & 0x20))
 		;
 	outb(0x3f8, (u8)c);
@@ -156,8 +169,17 @@ void check(const char *name, int good)
 		failed = 1;
 }
 
+void output_release(void)
+{
+	holding = 0;
+	for (unsigned i = 0; i < held_length; i++)
+		put_char(held[i]);
+	held_length = 0;
+}
+
 void finish(void)
 {
+	output_release();
 	put("done\n");
 	outb(0xf4, failed ? 1 : 0);
 	for (;;)
