@@ -268,5 +268,5 @@ __asm__(".pushsection .user\nuser_int40: int $0x40; ret\n.popsection\n"
 	" movl gdt + 20, %eax; movl %eax, gdt + 0x84; iret\n"
 	"broken_told: pop seen_error; mov task_b, %eax; mov %eax, seen_link; ljmp $0x30, $0\n"
 	"	.code16\n"
-	"task16_entry: mov %eax, seen_eax; mov %esp, seen_esp; iret\n"
+	"task16_entry: mov $seen_eax, %ebx; mov %eax, (%ebx); mov $seen_esp, %ebx; mov %esp, (%ebx); iret\n"
 	"	.code32\n");
