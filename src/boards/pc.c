@@ -70,8 +70,7 @@ static enum status create_controllers(struct pc *pc, struct machine *machine)
 	pc->lapics.extint_owner = &pc->pic;
 	pc->lapics.end_of_interrupt = ioapic_end_of_interrupt;
 	pc->lapics.end_of_interrupt_owner = &pc->ioapic;
-	status =
-		ioapic_init(&pc->ioapic, machine, PC_IOAPIC_ADDRESS, PC_IOAPIC_ID, port);
+	status = ioapic_init(&pc->ioapic, machine, PC_IOAPIC_ADDRESS, PC_IOAPIC_ID, port);
 	if (status != STATUS_OK)
 		return status;
 	return pic8259_init(
