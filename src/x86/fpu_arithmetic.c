@@ -106,10 +106,10 @@ SSE_PLAIN(cvtdq2pd, memory_vec_64)
 		struct cpu *cpu, const struct insn *insn, u##bits from)                 \
 	{                                                                               \
 		vec *to = xmm(cpu, insn->reg), value = *to;                             \
-		u32 mxcsr = sse_begin(cpu);                                             \
-		__asm__ volatile("ldmxcsr %1\n\t" text " %2, %0\n\tstmxcsr %1"          \
-				 : "+x"(value), "+m"(mxcsr)                             \
-				 : "r"(from));                                          \
+		u32 own, mxcsr;                                                         \
+		__asm__ volatile("ldmxcsr %2\n\t" text " %3, %0\n\tstmxcsr %1"          \
+				 : "+x"(value), "=m"(mxcsr)                             \
+				 : "m"(*sse_begin(cpu, &own)), "r"(from));              \
 		sse_end(cpu, mxcsr, value, RESULT_OTHER);                               \
 		*to = value;                                                            \
 	}                                                                               \
@@ -135,10 +135,10 @@ DEFINE_FROM_INTEGER(cvtsi2sd, "cvtsi2sdq", 64)
 		struct cpu *cpu, const struct insn *insn, vec from)                    \
 	{                                                                              \
 		u##bits value;                                                         \
-		u32 mxcsr = sse_begin(cpu);                                            \
-		__asm__ volatile("ldmxcsr %1\n\t" #name " %2, %0\n\tstmxcsr %1"        \
-				 : "=r"(value), "+m"(mxcsr)                            \
-				 : "x"(from));                                         \
+		u32 own, mxcsr;                                                        \
+		__asm__ volatile("ldmxcsr %2\n\t" #name " %3, %0\n\tstmxcsr %1"        \
+				 : "=&r"(value), "=m"(mxcsr)                           \
+				 : "m"(*sse_begin(cpu, &own)), "x"(from));             \
 		sse_end(cpu, mxcsr, from, RESULT_OTHER);                               \
 		reg_set_##bits(cpu, insn->reg, value);                                 \
 	}                                                                              \
@@ -163,28 +163,28 @@ DEFINE_TO_INTEGER(cvttsd2si, memory_vec_64, 32)
 DEFINE_TO_INTEGER(cvttsd2si, memory_vec_64, 64)
 
 /* Comparisons into the flags: OF, SF and AF become 0. */
-#define DEFINE_COMPARE(name, memory)                                          \
-	static always_inline void compare_##name(                             \
-		struct cpu *cpu, const struct insn *insn, vec from)           \
-	{                                                                     \
-		u32 flags, mxcsr = sse_begin(cpu);                            \
-		__asm__ volatile("ldmxcsr %1\n\t" #name                       \
-				 " %2, %3\n\tstmxcsr %1\n\tlahf\n\tseto %%al" \
-				 : "=a"(flags), "+m"(mxcsr)                   \
-				 : "x"(from), "x"(*xmm(cpu, insn->reg))       \
-				 : "cc");                                     \
-		sse_end(cpu, mxcsr, from, RESULT_OTHER);                      \
-		cpu->arithmetic_flags = (packed_flags)flags;                  \
-	}                                                                     \
-	void execute_sse_##name##_r(struct cpu *cpu, const struct insn *insn) \
-	{                                                                     \
-		sse_require(cpu);                                             \
-		compare_##name(cpu, insn, *xmm(cpu, insn->rm));               \
-	}                                                                     \
-	void execute_sse_##name##_m(struct cpu *cpu, const struct insn *insn) \
-	{                                                                     \
-		sse_require(cpu);                                             \
-		compare_##name(cpu, insn, memory(cpu, insn));                 \
+#define DEFINE_COMPARE(name, memory)                                                        \
+	static always_inline void compare_##name(                                           \
+		struct cpu *cpu, const struct insn *insn, vec from)                         \
+	{                                                                                   \
+		u32 flags, own, mxcsr;                                                      \
+		__asm__ volatile(                                                           \
+			"ldmxcsr %2\n\t" #name " %3, %4\n\tstmxcsr %1\n\tlahf\n\tseto %%al" \
+			: "=&a"(flags), "=m"(mxcsr)                                         \
+			: "m"(*sse_begin(cpu, &own)), "x"(from), "x"(*xmm(cpu, insn->reg))  \
+			: "cc");                                                            \
+		sse_end(cpu, mxcsr, from, RESULT_OTHER);                                    \
+		cpu->arithmetic_flags = (packed_flags)flags;                                \
+	}                                                                                   \
+	void execute_sse_##name##_r(struct cpu *cpu, const struct insn *insn)               \
+	{                                                                                   \
+		sse_require(cpu);                                                           \
+		compare_##name(cpu, insn, *xmm(cpu, insn->rm));                             \
+	}                                                                                   \
+	void execute_sse_##name##_m(struct cpu *cpu, const struct insn *insn)               \
+	{                                                                                   \
+		sse_require(cpu);                                                           \
+		compare_##name(cpu, insn, memory(cpu, insn));                               \
 	}
 
 DEFINE_COMPARE(ucomiss, memory_vec_32)

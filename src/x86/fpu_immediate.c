@@ -24,9 +24,9 @@ typedef vec stub_fn(vec to, vec from);
 
 static vec run_arithmetic(struct cpu *cpu, vec to, vec from, const u8 *stub, enum sse_result kind)
 {
-	u32 mxcsr = sse_begin(cpu);
+	u32 own, mxcsr;
 
-	__asm__ volatile("ldmxcsr %0" : : "m"(mxcsr));
+	__asm__ volatile("ldmxcsr %0" : : "m"(*sse_begin(cpu, &own)));
 	to = ((stub_fn *)stub)(to, from);
 	__asm__ volatile("stmxcsr %0" : "=m"(mxcsr) : "x"(to));
 	sse_end(cpu, mxcsr, to, kind);

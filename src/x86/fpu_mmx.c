@@ -361,10 +361,10 @@ void execute_mmx_movdq2q(struct cpu *cpu, const struct insn *insn)
  */
 static vec convert(struct cpu *cpu, vec from, vec (*run)(vec from))
 {
-	u32 mxcsr = sse_begin(cpu);
+	u32 own, mxcsr;
 	vec to;
 
-	__asm__ volatile("ldmxcsr %0" : : "m"(mxcsr));
+	__asm__ volatile("ldmxcsr %0" : : "m"(*sse_begin(cpu, &own)));
 	to = run(from);
 	__asm__ volatile("stmxcsr %0" : "=m"(mxcsr) : "x"(to));
 	sse_end(cpu, mxcsr, to, RESULT_OTHER);

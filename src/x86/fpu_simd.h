@@ -131,23 +131,30 @@ static always_inline bool mxcsr_is_usual(u32 mxcsr)
 	return likely((mxcsr & 0xffc0) == FPU_MXCSR_DEFAULT);
 }
 
-/* What the host's MXCSR must be for the guest's instruction. */
-static always_inline u32 sse_begin(const struct cpu *cpu)
+/* What the host's MXCSR must be for the guest's instruction: the guest's, or *own, set so that nothing is raised. */
+static always_inline const u32 *sse_begin(const struct cpu *cpu, u32 *own)
 {
-	u32 mxcsr = fpu_get_32(&cpu->fpu, FPU_MXCSR);
-	return mxcsr_is_usual(mxcsr) ? mxcsr : (mxcsr | FPU_MXCSR_DEFAULT) & 0xffc0;
+	const u32 *guest = (const u32 *)(cpu->fpu.image + FPU_MXCSR);
+
+	*own = (*guest | FPU_MXCSR_DEFAULT) & 0xffc0;
+	return mxcsr_is_usual(*guest) ? guest : own;
 }
 
 /* Restores the host's MXCSR, merges the flags, raises #XM for unmasked ones. */
 void sse_finish(struct cpu *cpu, u32 flags, vec value, enum sse_result kind);
 
-/* After the instruction, before its result is written: mxcsr is what the host's register says now. */
+/*
+ * After the instruction, before its result is written: mxcsr is what the host's register says now. It seldom changes,
+ * and not storing it takes it out of the chain from one instruction to the next.
+ */
 static always_inline void sse_end(struct cpu *cpu, u32 mxcsr, vec value, enum sse_result kind)
 {
-	if (mxcsr_is_usual(fpu_get_32(&cpu->fpu, FPU_MXCSR)))
-		fpu_set_32(&cpu->fpu, FPU_MXCSR, mxcsr);
-	else
+	u32 guest = fpu_get_32(&cpu->fpu, FPU_MXCSR);
+
+	if (!mxcsr_is_usual(guest))
 		sse_finish(cpu, mxcsr & 0x3f, value, kind);
+	else if (unlikely(mxcsr != guest))
+		fpu_set_32(&cpu->fpu, FPU_MXCSR, mxcsr);
 }
 
 /*
@@ -180,10 +187,10 @@ static always_inline void sse_end(struct cpu *cpu, u32 mxcsr, vec value, enum ss
 #define DEFINE_ARITHMETIC_OPERATION(name, text, kind)                                \
 	static always_inline vec operation_##name(struct cpu *cpu, vec to, vec from) \
 	{                                                                            \
-		u32 mxcsr = sse_begin(cpu);                                          \
-		__asm__ volatile("ldmxcsr %1\n\t" text " %2, %0\n\tstmxcsr %1"       \
-				 : "+x"(to), "+m"(mxcsr)                             \
-				 : "x"(from));                                       \
+		u32 own, mxcsr;                                                      \
+		__asm__ volatile("ldmxcsr %2\n\t" text " %3, %0\n\tstmxcsr %1"       \
+				 : "+x"(to), "=m"(mxcsr)                             \
+				 : "m"(*sse_begin(cpu, &own)), "x"(from));           \
 		sse_end(cpu, mxcsr, to, kind);                                       \
 		return to;                                                           \
 	}
