@@ -13,6 +13,7 @@
 #include "devices/pc/reset_port.h"
 #include "devices/pc/rtc.h"
 #include "devices/pc/serial16550.h"
+#include "devices/pci/host_bridge.h"
 
 struct pc {
 	struct pc_parameters parameters;
@@ -24,6 +25,7 @@ struct pc {
 	struct i8042 i8042;
 	struct acpi_pm pm;
 	struct reset_port reset_port;
+	struct pci_host_bridge host_bridge;
 	struct post_port post_port;
 	struct exit_port exit_port;
 	struct serial16550 serial0;
@@ -99,8 +101,9 @@ static enum status create_ports(struct pc *pc, struct machine *machine)
 	enum status status = i8042_init(&pc->i8042, machine, PC_PORT_I8042_DATA,
 		PC_PORT_I8042_COMMAND, isa_irq(pc, PC_IRQ_KEYBOARD), isa_irq(pc, PC_IRQ_MOUSE));
 	if (status == STATUS_OK)
-		status = reset_port_init(
-			&pc->reset_port, machine, PC_PORT_PCI_CONFIG, PC_PORT_SYSTEM_CONTROL);
+		status = reset_port_init(&pc->reset_port, machine, PC_PORT_SYSTEM_CONTROL);
+	if (status == STATUS_OK)
+		status = pci_host_bridge_init(&pc->host_bridge, machine, PC_PORT_PCI_CONFIG);
 	if (status == STATUS_OK)
 		status = post_port_init(&pc->post_port, machine, PC_PORT_POST);
 	if (status == STATUS_OK && pc->parameters.has_exit_port)

@@ -192,7 +192,13 @@ static void every_reset_port_resets(void **state)
 
 	out32(board, 0xcf8, 0x8000ffff); /* a PCI address, not a reset */
 	assert_int_equal(board->machine.reset_requested, 0);
-	assert_int_equal(in32(board, 0xcf8), 0xffffffff);
+	assert_int_equal(in32(board, 0xcf8), 0x8000fffc);
+	assert_int_equal(in32(board, 0xcfc), 0xffffffff); /* no such function */
+	out32(board, 0xcf8, 0x80000000);
+	assert_int_equal(in32(board, 0xcfc), 0x00081b36); /* the host bridge */
+	out32(board, 0xcf8, 0x80000008);
+	assert_int_equal(in32(board, 0xcfc) >> 16, 0x0600);
+	out32(board, 0xcf8, 0);
 	assert_int_equal(in32(board, 0xcfc), 0xffffffff);
 	out8(board, 0xcf9, 0x02);
 	assert_int_equal(board->machine.reset_requested, 0);
