@@ -80,6 +80,7 @@ const char *row_untestable(const struct opcode_row *row);
 /* ---- native.c ------------------------------------------------------------------------------------ */
 
 void native_init(void);
+u16 native_selector(enum segment_name name);
 u64 native_fs_base(void);
 u64 native_gs_base(void);
 bool native_has(unsigned feature); /* enum cpu_feature */

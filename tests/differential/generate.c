@@ -350,7 +350,8 @@ static bool limit_bit_offset(struct generator *g)
 	const struct insn *insn = &g->test->insn;
 	if (insn->reg == insn->base || insn->reg == insn->index)
 		return false;
-	g->test->before.regs[insn->reg / 8] = random_below(&g->random, 2000) - 1000;
+	u64 offset = random_below(&g->random, 2000) - 1000;
+	g->test->before.regs[insn->reg / 8] = g->test->mode == SIZE_64 ? offset : (u32)offset;
 	return true;
 }
 

@@ -99,6 +99,13 @@ static void segments_set(enum insn_size mode)
 	cs->attributes = SEGMENT_S | SEGMENT_P | SEGMENT_DPL | SEGMENT_G | 11;
 	cs->attributes |= mode == SIZE_64 ? SEGMENT_L : SEGMENT_DB;
 	cs->selector = mode == SIZE_64 ? 0x33 : 0x23;
+	static const u8 names[] = {SEGMENT_ES, SEGMENT_SS, SEGMENT_DS, SEGMENT_FS, SEGMENT_GS};
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
+		struct segment *segment = &cpu->segments[names[i]];
+		segment->selector = native_selector(names[i]);
+		if (!(segment->selector & ~3))
+			segment->attributes = SEGMENT_UNUSABLE;
+	}
 	cpu->segments[SEGMENT_FS].base = native_fs_base();
 	cpu->segments[SEGMENT_GS].base = native_gs_base();
 	cpu_mode_changed(cpu);

@@ -169,6 +169,31 @@ u64 native_fs_base(void)
 	return base;
 }
 
+u16 native_selector(enum segment_name name)
+{
+	u16 selector = 0;
+	switch (name) {
+	case SEGMENT_ES:
+		__asm__("movw %%es, %0" : "=r"(selector));
+		break;
+	case SEGMENT_SS:
+		__asm__("movw %%ss, %0" : "=r"(selector));
+		break;
+	case SEGMENT_DS:
+		__asm__("movw %%ds, %0" : "=r"(selector));
+		break;
+	case SEGMENT_FS:
+		__asm__("movw %%fs, %0" : "=r"(selector));
+		break;
+	case SEGMENT_GS:
+		__asm__("movw %%gs, %0" : "=r"(selector));
+		break;
+	default:
+		break;
+	}
+	return selector;
+}
+
 u64 native_gs_base(void)
 {
 	return native_gs;
@@ -184,6 +209,18 @@ static void read_only_set(const u8 *data)
 	mprotect(at, 4096, PROT_READ);
 }
 
+/* A case that writes among the code spoils those after it: the generator's fault. */
+static void code_check(void)
+{
+	static const u8 traps[16] = {0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc,
+		0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc};
+	u8 *code = (u8 *)CODE_LINEAR;
+	if (!memcmp(code, traps, 16) && !memcmp(code, code + 16, 2 * 4096 - 16))
+		return;
+	fprintf(stderr, "differential: a case wrote to the code\n");
+	memset(code, 0xcc, 2 * 4096);
+}
+
 void native_run(const struct test_case *test, const u8 *template, struct outcome *outcome)
 {
 	u8 *code = (u8 *)test->before.rip;
@@ -196,6 +233,7 @@ void native_run(const struct test_case *test, const u8 *template, struct outcome
 	native_outcome = outcome;
 	native_enter();
 	memset(code, 0xcc, test->length);
+	code_check();
 	outcome->data = (const u8 *)DATA_LINEAR;
 }
 

@@ -59,7 +59,9 @@ static always_inline u64 branch_relative(struct cpu *cpu, const struct insn *ins
 	}                                                                                      \
 	HANDLER(call_E_##bits##_m)                                                             \
 	{                                                                                      \
-		call_##bits(cpu, memory_get_##bits(cpu, insn));                                \
+		u##bits target = memory_get_##bits(cpu, insn);                                 \
+		stack_check(cpu, cpu->regs[RSP] - bits / 8);                                   \
+		call_##bits(cpu, target);                                                      \
 	}                                                                                      \
 	HANDLER(ret_##bits)                                                                    \
 	{                                                                                      \

@@ -121,7 +121,10 @@ FOR_SIZES(DEFINE_XADD)
 
 FOR_SIZES(DEFINE_HOST_CMPXCHG)
 
-/* The destination is written in either case, the accumulator only when it differed. */
+/*
+ * A memory destination is written in either case; a register, and its upper half, only if it was equal; the accumulator
+ * only if it was not.
+ */
 #define DEFINE_CMPXCHG(bits)                                                                   \
 	HANDLER(cmpxchg_EG_##bits##_r)                                                         \
 	{                                                                                      \
@@ -129,8 +132,9 @@ FOR_SIZES(DEFINE_HOST_CMPXCHG)
 		u##bits accumulator = reg_get_##bits(cpu, RAX * 8);                            \
 		bool equal = host_cmpxchg_##bits(&destination, &accumulator,                   \
 			reg_get_##bits(cpu, insn->reg), &cpu->arithmetic_flags);               \
-		reg_set_##bits(cpu, insn->rm, destination.value);                              \
-		if (!equal)                                                                    \
+		if (equal)                                                                     \
+			reg_set_##bits(cpu, insn->rm, destination.value);                      \
+		else                                                                           \
 			reg_set_##bits(cpu, RAX * 8, accumulator);                             \
 	}                                                                                      \
 	static no_inline void cmpxchg_split_##bits(                                            \

@@ -27,7 +27,9 @@
 	}                                                                                          \
 	HANDLER(push_E_##bits##_m)                                                                 \
 	{                                                                                          \
-		stack_push_##bits(cpu, memory_get_##bits(cpu, insn));                              \
+		u##bits value = memory_get_##bits(cpu, insn);                                      \
+		stack_check(cpu, cpu->regs[RSP] - bits / 8);                                       \
+		stack_push_##bits(cpu, value);                                                     \
 	}                                                                                          \
 	HANDLER(pop_E_##bits##_r)                                                                  \
 	{                                                                                          \
@@ -38,6 +40,7 @@
 	/* A destination based on RSP is addressed with RSP already raised. */                     \
 	HANDLER(pop_E_##bits##_m)                                                                  \
 	{                                                                                          \
+		stack_check(cpu, cpu->regs[RSP]);                                                  \
 		u##bits value = stack_top_##bits(cpu);                                             \
 		int raised = insn->base == RSP * 8 ? bits / 8 : 0;                                 \
 		store_##bits(                                                                      \

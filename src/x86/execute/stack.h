@@ -4,6 +4,18 @@
 #define X86_EXECUTE_STACK_H
 
 #include "x86/address.h"
+#include "x86/paging.h"
+#include "x86/raise.h"
+
+/*
+ * For instructions with a memory operand besides: a stack pointer that is not canonical is #SS(0) (APM volume 2, 1.3.1).
+ * In all others, paging knows that the stack is meant.
+ */
+static always_inline void stack_check(struct cpu *cpu, u64 rsp)
+{
+	if (cpu_is_64_bit(cpu) && unlikely(!address_is_canonical(rsp)))
+		raise_with_code(cpu, EXCEPTION_SS, 0);
+}
 
 #define DEFINE_STACK(bits)                                                                 \
 	static always_inline void stack_push_##bits(struct cpu *cpu, u##bits value)        \
