@@ -55,7 +55,7 @@ enum status process_find_runner(char *path, size_t bytes, struct error *error)
 static void ignore_signals(void)
 {
 	static const int ignored[] = {
-		SIGINT, SIGHUP, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE, SIGXFSZ};
+		SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE, SIGXFSZ};
 	sigset_t none;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(ignored); i++)
@@ -154,7 +154,7 @@ static void press_on(void)
 		enter_phase(PHASE_BUTTON, POWER_BUTTON_SECONDS);
 		break;
 	case PHASE_BUTTON:
-		kill(process.pid, SIGTERM);
+		kill(process.pid, SIGUSR2);
 		kill(process.pid, SIGCONT);
 		enter_phase(PHASE_STOP, STOP_SECONDS);
 		break;

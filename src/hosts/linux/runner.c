@@ -174,7 +174,7 @@ static enum status create_descriptors(void)
 	sigset_t set;
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR1);
-	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGUSR2);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	runner.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

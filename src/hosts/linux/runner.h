@@ -33,7 +33,7 @@ struct runner_parameters {
  * Descriptors: 0 and 1 are the console (config.console "stdio"; perhaps a terminal, which the front has made raw, and whose file
  * flags the front restores); 2 is for messages; config.gdb_fd is a listening socket or -1.
  *
- * Signals from the front: SIGUSR1 presses the power button; SIGTERM stops the machine (status 1). SIGINT, SIGHUP, SIGQUIT,
+ * Signals from the front: SIGUSR1 presses the power button; SIGUSR2 stops the machine (status 1). SIGTERM, SIGINT, SIGHUP, SIGQUIT,
  * SIGTSTP, SIGTTIN, SIGTTOU and SIGPIPE come in ignored and stay so: the front has had them already. The front's death kills the runner.
  */
 int runner_run(const struct runner_parameters *parameters);
