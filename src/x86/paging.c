@@ -97,10 +97,12 @@ static bool page_resolve(
 static bool operand_is_stack(const struct cpu *cpu, u64 linear)
 {
 	const struct insn *insn = cpu->insn;
-	if (!insn || insn->segment == SEGMENT_FS || insn->segment == SEGMENT_GS)
+	if (!insn)
 		return false;
 	if (!(insn->flags & INSN_MEMORY))
 		return true;
+	if (insn->segment == SEGMENT_FS || insn->segment == SEGMENT_GS)
+		return false;
 	return insn->base == RSP * 8 || insn->base == RBP * 8;
 }
 
