@@ -3,7 +3,7 @@
 
 $(BUILD)/tests/snapshot/boot_snapshots: $(BUILD)/objects/tests/snapshot/boot_snapshots.o $(BUILD)/liblodge-test.a
 	@mkdir -p $(@D)
-	$(CC) $(LINK_FLAGS) $(NO_PIE) -o $@ $< $(BUILD)/liblodge-test.a
+	$(CC) $(LINK_FLAGS) $(NO_PIE) -o $@ $< -Wl,--whole-archive $(BUILD)/liblodge-test.a -Wl,--no-whole-archive
 
 SNAPSHOT_COMMAND_LINE := console=ttyS0 quiet cryptomgr.notests=1 run=ls,-l,/bin
 ## make snapshots       saves a boot at 20 random moments, and compares how each goes on

@@ -100,8 +100,11 @@ static void subject_destroy(struct subject *subject)
 static void run_to_end(struct subject *subject)
 {
 	vcpu_run_insns(subject->machine.vcpus[0], INSNS_MAX);
-	if (subject->machine.exit != MACHINE_POWER_OFF)
+	if (subject->machine.exit != MACHINE_POWER_OFF) {
+		fprintf(stderr, "exit %u at instruction %lu, rip %lx\n", subject->machine.exit,
+			subject->machine.clock.now_ns, subject->machine.vcpus[0]->cpu.regs[RIP]);
 		die("the guest did not power off");
+	}
 }
 
 /* The saved machine, in memory. */
