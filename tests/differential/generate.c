@@ -434,7 +434,7 @@ static bool set_branch_target(struct generator *g, u64 place)
 		return true;
 	} else if (!(test->insn.flags & INSN_MEMORY)) {
 		test->before.regs[test->insn.rm / 8] = target;
-		return true;
+		return test->insn.rm != RSP * 8; /* CALL would push among the code */
 	}
 	patch(test, place, target, bytes);
 	return place - (DATA_LINEAR + DATA_READ_ONLY) > 4096 - bytes;

@@ -210,14 +210,15 @@ static void read_only_set(const u8 *data)
 }
 
 /* A case that writes among the code spoils those after it: the generator's fault. */
-static void code_check(void)
+static void code_check(const struct test_case *test)
 {
 	static const u8 traps[16] = {0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc,
 		0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc};
 	u8 *code = (u8 *)CODE_LINEAR;
 	if (!memcmp(code, traps, 16) && !memcmp(code, code + 16, 2 * 4096 - 16))
 		return;
-	fprintf(stderr, "differential: a case wrote to the code\n");
+	fprintf(stderr, "differential: row %u case %u wrote to the code\n", test->row,
+		test->number);
 	memset(code, 0xcc, 2 * 4096);
 }
 
@@ -233,7 +234,7 @@ void native_run(const struct test_case *test, const u8 *template, struct outcome
 	native_outcome = outcome;
 	native_enter();
 	memset(code, 0xcc, test->length);
-	code_check();
+	code_check(test);
 	outcome->data = (const u8 *)DATA_LINEAR;
 }
 

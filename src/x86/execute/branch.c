@@ -43,11 +43,14 @@ static always_inline u64 branch_relative(struct cpu *cpu, const struct insn *ins
 	{                                                                                      \
 		cpu->regs[RIP] = branch_check(cpu, memory_get_##bits(cpu, insn), SIZE_##bits); \
 	}                                                                                      \
+	/* The return address is stored before a bad target is seen, and stays there. */       \
 	static always_inline void call_##bits(struct cpu *cpu, u64 target)                     \
 	{                                                                                      \
-		target = branch_check(cpu, target, SIZE_##bits);                               \
-		stack_push_##bits(cpu, (u##bits)cpu->regs[RIP]);                               \
-		cpu->regs[RIP] = target;                                                       \
+		u64 rsp = cpu->regs[RSP] - bits / 8;                                           \
+		store_##bits(cpu, address_stack(cpu, rsp, bits / 8, ACCESS_WRITE),             \
+			(u##bits)cpu->regs[RIP]);                                              \
+		cpu->regs[RIP] = branch_check(cpu, target, SIZE_##bits);                       \
+		stack_adjust(cpu, -(bits / 8));                                                \
 	}                                                                                      \
 	HANDLER(call_J_##bits)                                                                 \
 	{                                                                                      \
@@ -137,23 +140,18 @@ HANDLER(jcxz)
 
 /* ---- BOUND --------------------------------------------------------------------------------------- */
 
-/* Two signed bounds in memory, both included. */
+/* Two signed bounds in memory, both included; the upper one is read only if the lower one holds. */
 HANDLER(bound)
 {
 	bool wide = insn->operand_size == SIZE_32;
 	unsigned bytes = wide ? 4 : 2;
-	u64 at_low = address_linear(cpu, insn, bytes, ACCESS_READ);
-	u64 at_high = address_linear_at(cpu, insn, bytes, bytes, ACCESS_READ);
-	i32 index, low, high;
-	if (wide) {
-		index = (i32)reg_get_32(cpu, insn->reg);
-		low = (i32)load_32(cpu, at_low);
-		high = (i32)load_32(cpu, at_high);
-	} else {
-		index = (i16)reg_get_16(cpu, insn->reg);
-		low = (i16)load_16(cpu, at_low);
-		high = (i16)load_16(cpu, at_high);
-	}
-	if (index < low || index > high)
+	i32 index = wide ? (i32)reg_get_32(cpu, insn->reg) : (i16)reg_get_16(cpu, insn->reg);
+	u64 at = address_linear(cpu, insn, bytes, ACCESS_READ);
+	i32 low = wide ? (i32)load_32(cpu, at) : (i16)load_16(cpu, at);
+	if (index < low)
+		raise_exception(cpu, EXCEPTION_BR);
+	at = address_linear_at(cpu, insn, bytes, bytes, ACCESS_READ);
+	i32 high = wide ? (i32)load_32(cpu, at) : (i16)load_16(cpu, at);
+	if (index > high)
 		raise_exception(cpu, EXCEPTION_BR);
 }
