@@ -394,10 +394,10 @@ void execute_mmx_cvtpi2ps_r(struct cpu *cpu, const struct insn *insn)
 	(*xmm(cpu, insn->reg))[0] = value[0];
 }
 
-/* From memory no MMX register is touched, and processors leave the x87 state alone, whatever the manuals say. */
+/* From memory no MMX register is touched, and processors leave the x87 unit alone, whatever the manuals say. */
 void execute_mmx_cvtpi2ps_m(struct cpu *cpu, const struct insn *insn)
 {
-	both_require(cpu);
+	sse_require(cpu);
 	vec value = convert(cpu, memory_vec_64(cpu, insn), run_cvtdq2ps);
 	(*xmm(cpu, insn->reg))[0] = value[0];
 }

@@ -73,9 +73,9 @@ u32 x87_run(u8 *image, void *operand, const u8 *stub, u32 flags)
 	__attribute__((visibility("hidden")));
 
 /* The pointers that exception handlers look at; the host's own must not stay there. */
-static void note_pointers(struct cpu *cpu, const struct insn *insn, u64 data_pointer)
+static void note_pointers(
+	const struct cpu *cpu, const struct insn *insn, struct fpu *fpu, u64 data_pointer)
 {
-	struct fpu *fpu = &cpu->fpu;
 	u64 rip = cpu->regs[RIP] - insn->length;
 
 	fpu_set_16(fpu, FPU_FOP, (u16)((insn->opcode & 7) << 8 | insn->modrm));
@@ -88,9 +88,9 @@ static void note_pointers(struct cpu *cpu, const struct insn *insn, u64 data_poi
  * Runs the row's instruction on the image. Exceptions that wait although they are unmasked (CR0.NE is clear, and the
  * PC's wiring ignores them) are put aside meanwhile. Returns the flags; what is unmasked afterwards is in ES.
  */
-static u32 x87_execute(struct cpu *cpu, const struct insn *insn, void *operand, const u8 *stub)
+static u32 x87_execute_on(const struct cpu *cpu, const struct insn *insn, struct fpu *fpu,
+	void *operand, const u8 *stub)
 {
-	struct fpu *fpu = &cpu->fpu;
 	u16 aside = 0;
 	u32 flags;
 	u64 data_pointer =
@@ -106,8 +106,13 @@ static u32 x87_execute(struct cpu *cpu, const struct insn *insn, void *operand, 
 		fpu_set_16(fpu, FPU_FSW, fpu_get_16(fpu, FPU_FSW) | aside);
 		fpu_update_summary(fpu);
 	}
-	note_pointers(cpu, insn, data_pointer);
+	note_pointers(cpu, insn, fpu, data_pointer);
 	return flags;
+}
+
+static u32 x87_execute(struct cpu *cpu, const struct insn *insn, void *operand, const u8 *stub)
+{
+	return x87_execute_on(cpu, insn, &cpu->fpu, operand, stub);
 }
 
 static const u8 *register_stub(const struct insn *insn)
@@ -156,41 +161,37 @@ void execute_x87_memory_80(struct cpu *cpu, const struct insn *insn)
 }
 
 /* Unmasked exceptions other than inexact leave the destination alone: SDM volume 1, 8.5. */
-static bool is_stored(const struct cpu *cpu, u16 pending_before)
+static bool is_stored(const struct cpu *cpu, const struct fpu *after)
 {
-	unsigned fresh = fpu_pending(&cpu->fpu) & ~pending_before;
+	unsigned fresh = fpu_pending(after) & ~fpu_pending(&cpu->fpu);
 
 	return !(fresh & FSW_EXCEPTIONS & ~0x20u);
 }
 
-/* The destination is checked first, so that nothing has changed if it faults. */
+/*
+ * On a copy of the x87 part of the image, since the store may fault and must have changed nothing then; and
+ * whether there will be a store is known only afterwards.
+ */
 static void store(struct cpu *cpu, const struct insn *insn, unsigned bytes)
 {
+	struct fpu after;
 	u64 linear, operand[2];
-	u16 before;
 
 	x87_require(cpu);
-	before = (u16)fpu_pending(&cpu->fpu);
+	memcpy(after.image, cpu->fpu.image, FPU_XMM);
 	linear = address_linear(cpu, insn, bytes, ACCESS_WRITE);
-	if (!access_rmw(cpu, linear, bytes))
-		paging_probe(cpu, linear, bytes, ACCESS_WRITE, cpu->tlb_mode);
-	x87_execute(cpu, insn, operand, memory_stub(insn));
-	if (!is_stored(cpu, before))
-		return;
-	switch (bytes) {
-	case 2:
-		store_16(cpu, linear, (u16)operand[0]);
-		break;
-	case 4:
-		store_32(cpu, linear, (u32)operand[0]);
-		break;
-	case 8:
-		store_64(cpu, linear, operand[0]);
-		break;
-	default:
-		store_bytes(cpu, linear, operand, bytes);
-		break;
+	x87_execute_on(cpu, insn, &after, operand, memory_stub(insn));
+	if (is_stored(cpu, &after)) {
+		if (bytes == 2)
+			store_16(cpu, linear, (u16)operand[0]);
+		else if (bytes == 4)
+			store_32(cpu, linear, (u32)operand[0]);
+		else if (bytes == 8)
+			store_64(cpu, linear, operand[0]);
+		else
+			store_bytes(cpu, linear, operand, bytes);
 	}
+	memcpy(cpu->fpu.image, after.image, FPU_XMM);
 }
 
 void execute_x87_store_16(struct cpu *cpu, const struct insn *insn)
