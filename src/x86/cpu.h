@@ -192,7 +192,11 @@ struct cpu {
 	u8 nmi_blocked;		 /* until IRET */
 	u8 activity;		 /* enum cpu_activity */
 	u8 sipi_vector;
-	u32 code_generation;	 /* changes whenever a linear address may mean other code: TLB flushes, modes */
+	/*
+	 * Changes whenever a linear address may mean other code because of paging: TLB flushes of any kind. What is
+	 * fetched depends on code_size and on CPL being 3, too, for which it does not change.
+	 */
+	u32 code_generation;
 	u32 debug_active;	 /* any of DR7's enables: data accesses and fetches check (else never looked at) */
 	u64 pending_dr6;	 /* debug conditions that the current instruction has met */
 	void *unwind[5];	 /* __builtin_setjmp buffer of the engine's loop */

@@ -27,10 +27,7 @@ static u8 tlb_mode_of(const struct cpu *cpu)
 void cpu_mode_changed(struct cpu *cpu)
 {
 	u8 code_size = code_size_of(cpu);
-	bool was_user = cpu->tlb_mode == TLB_USER || cpu->tlb_mode == TLB_USER_ALIGNED;
 
-	if (code_size != cpu->code_size || was_user != (cpu->cpl == 3))
-		cpu->code_generation++;
 	cpu->code_size = code_size;
 	if (code_size == SIZE_64)
 		cpu->stack_size = SIZE_64;

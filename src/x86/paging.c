@@ -61,12 +61,31 @@ static void page_enter(struct cpu *cpu, u64 linear, enum access_kind kind, unsig
 		permissions);
 }
 
+/* What the TLB knows already. */
+static bool page_hit(
+	const struct cpu *cpu, u64 linear, enum access_kind kind, unsigned mode, struct page *page)
+{
+	unsigned index = tlb_index(linear);
+	const struct tlb_entry *entry = &cpu->tlb.entries[mode][index];
+	u64 tag = kind == ACCESS_WRITE	? entry->write
+		  : kind == ACCESS_READ ? entry->read
+					: entry->execute;
+	if (tag != (linear & PAGE_MASK))
+		return false;
+	page->host = (u8 *)(tag + entry->addend);
+	page->physical = cpu->tlb.physical[mode][index] & PAGE_MASK;
+	page->watched = false;
+	return true;
+}
+
 static bool page_resolve(
 	struct cpu *cpu, u64 linear, enum access_kind kind, unsigned mode, struct page *page)
 {
 	static const u8 uses[] = {PAGE_READ, PAGE_WRITE, PAGE_EXECUTE};
 	struct page_walk walk;
 
+	if (page_hit(cpu, linear, kind, mode, page))
+		return true;
 	if (unlikely(!address_is_canonical(linear))) {
 		page->fault = EXCEPTION_GP;
 		return false;
@@ -267,12 +286,7 @@ void paging_probe(struct cpu *cpu, u64 linear, u64 bytes, enum access_kind kind,
 	for (;;) {
 		struct page page;
 		u64 here = PAGE_SIZE - (linear & ~PAGE_MASK);
-		const struct tlb_entry *entry = &cpu->tlb.entries[mode][tlb_index(linear)];
-		u64 tag = kind == ACCESS_WRITE ? entry->write
-			: kind == ACCESS_READ  ? entry->read
-					       : entry->execute;
-		if (tag != (linear & PAGE_MASK))
-			page_get(cpu, linear, kind, mode, &page);
+		page_get(cpu, linear, kind, mode, &page);
 		if (bytes <= here)
 			return;
 		bytes -= here;
