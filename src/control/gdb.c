@@ -190,7 +190,8 @@ static void read_memory(struct gdb_stub *stub, const char *at)
 	text_init(&text, buffer, sizeof(buffer));
 	u64 address = take_number(&at), physical;
 	take_char(&at, ',');
-	u64 left = MIN(take_number(&at), (GDB_PACKET_BYTES - 16) / 2);
+	u64 left = take_number(&at);
+	left = MIN(left, (GDB_PACKET_BYTES - 16) / 2);
 	while (left) {
 		u64 bytes = left;
 		const u8 *from = guest_bytes(stub, address, &bytes, &physical);
