@@ -46,6 +46,10 @@ LINK_FLAGS :=
 RUNNER_LINK_FLAGS := -static -no-pie
 COMMON_FLAGS += -fno-pie
 endif
+ifeq ($(COVERAGE),1)
+COMMON_FLAGS += --coverage
+LINK_FLAGS += --coverage
+endif
 LINK_FLAGS += -pthread
 NO_PIE := -no-pie
 
