@@ -93,14 +93,14 @@ void fpu_store_masked(
 
 	if (insn->address_size != SIZE_64)
 		offset = insn->address_size == SIZE_32 ? (u32)offset : (u16)offset;
+	linear = segment_linear(cpu, insn->segment, offset, bytes, ACCESS_WRITE);
+	/* Paging would take an operand that ModRM does not name for the stack. */
+	if (!address_is_canonical(linear))
+		raise_gp(cpu, 0);
 	for (unsigned i = 0; i < bytes; i++)
 		any |= mask[i] & 0x80;
 	if (!any)
 		return;
-	linear = segment_linear(cpu, insn->segment, offset, bytes, ACCESS_WRITE);
-	if (!address_is_canonical(
-		    linear)) /* paging takes an operand that ModRM does not name for the stack */
-		raise_gp(cpu, 0);
 	paging_probe(cpu, linear, bytes, ACCESS_WRITE, cpu->tlb_mode);
 	for (unsigned i = 0; i < bytes; i++)
 		if (mask[i] & 0x80)

@@ -50,8 +50,48 @@ SSE_STUBS(roundps, memory_aligned, "0x66, 0x0f, 0x3a, 0x08, 0xc1", 16)
 SSE_STUBS(roundpd, memory_aligned, "0x66, 0x0f, 0x3a, 0x09, 0xc1", 16)
 SSE_STUBS(roundss, memory_vec_32, "0x66, 0x0f, 0x3a, 0x0a, 0xc1", 16)
 SSE_STUBS(roundsd, memory_vec_64, "0x66, 0x0f, 0x3a, 0x0b, 0xc1", 16)
-SSE_STUBS(dpps, memory_aligned, "0x66, 0x0f, 0x3a, 0x40, 0xc1", 256)
-SSE_STUBS(dppd, memory_aligned, "0x66, 0x0f, 0x3a, 0x41, 0xc1", 256)
+
+/*
+ * Dot products multiply and add in steps, and an unmasked exception of one keeps the next from happening: where MXCSR
+ * isn't the usual, the steps run first, for what they raise. Bits 7-4 choose the products. SDM volume 2, DPPS.
+ */
+DEFINE_STUBS(dpps, "0x66, 0x0f, 0x3a, 0x40, 0xc1", 256)
+DEFINE_STUBS(dppd, "0x66, 0x0f, 0x3a, 0x41, 0xc1", 256)
+DEFINE_ARITHMETIC_OPERATION(mulps, "mulps", RESULT_PS)
+DEFINE_ARITHMETIC_OPERATION(mulpd, "mulpd", RESULT_PD)
+DEFINE_ARITHMETIC_OPERATION(haddps, "haddps", RESULT_PS)
+DEFINE_ARITHMETIC_OPERATION(haddpd, "haddpd", RESULT_PD)
+
+static u64 chosen_singles(u8 bits)
+{
+	return (bits & 1 ? 0xffffffff : 0) | (bits & 2 ? 0xffffffff00000000 : 0);
+}
+
+static vec stub_dpps(struct cpu *cpu, vec to, vec from, u8 immediate)
+{
+	vec chosen = {chosen_singles(immediate >> 4 & 3), chosen_singles(immediate >> 6)}, sum;
+
+	if (!mxcsr_is_usual(fpu_get_32(&cpu->fpu, FPU_MXCSR))) {
+		sum = operation_mulps(cpu, to & chosen, from & chosen);
+		sum = operation_haddps(cpu, sum, sum);
+		operation_haddps(cpu, sum, sum);
+	}
+	return run_arithmetic(cpu, to, from, stubs_dpps + STUB_BYTES * immediate, RESULT_OTHER);
+}
+
+static vec stub_dppd(struct cpu *cpu, vec to, vec from, u8 immediate)
+{
+	vec chosen = {immediate & 0x10 ? ~(u64)0 : 0, immediate & 0x20 ? ~(u64)0 : 0}, sum;
+
+	if (!mxcsr_is_usual(fpu_get_32(&cpu->fpu, FPU_MXCSR))) {
+		sum = operation_mulpd(cpu, to & chosen, from & chosen);
+		operation_haddpd(cpu, sum, sum);
+	}
+	return run_arithmetic(cpu, to, from, stubs_dppd + STUB_BYTES * immediate, RESULT_OTHER);
+}
+
+DEFINE_SSE_IMMEDIATE(dpps, memory_aligned, stub_dpps)
+DEFINE_SSE_IMMEDIATE(dppd, memory_aligned, stub_dppd)
 
 /* The same without MXCSR: shuffles and blends. */
 #define SSE_STUBS_PLAIN(name, memory, encoding, count)                                        \

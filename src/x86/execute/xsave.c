@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "x86/address.h"
 #include "x86/fpu_require.h"
+#include "x86/paging.h"
 #include "x86/decode/handlers.h"
 
 #define XSTATE_COMPACTED BIT(63)
@@ -27,7 +28,8 @@ static u64 area_address(struct cpu *cpu, const struct insn *insn, unsigned bytes
 {
 	u64 linear = address_linear(cpu, insn, bytes, kind);
 
-	if (linear & (alignment - 1))
+	/* A non-canonical address comes first, and paging knows whether it is #SS. */
+	if ((linear & (alignment - 1)) && address_is_canonical(linear))
 		raise_gp(cpu, 0);
 	return linear;
 }
@@ -83,6 +85,7 @@ void execute_fxsave(struct cpu *cpu, const struct insn *insn)
 
 	x87_require_no_wait(cpu);
 	linear = area_address(cpu, insn, 512, 16, ACCESS_WRITE);
+	paging_probe(cpu, linear + 511, 1, ACCESS_WRITE, cpu->tlb_mode); /* which comes first */
 	paging_probe(cpu, linear, 512, ACCESS_WRITE, cpu->tlb_mode);
 	legacy_put(cpu, insn, image);
 	store_bytes(cpu, linear, image, bytes);
