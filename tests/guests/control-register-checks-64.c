@@ -31,6 +31,7 @@ void guest_main(void)
 	CR4_TRY("cr4: every bit that the model has but PCIDE",
 		cr4 | CR4_TSD | CR4_DE | CR4_PSE | CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP);
 	value("cr4 afterwards is as before", cr4_get() == cr4);
+	SHOW("cr3: bit 52", "mov %0, %%cr3", "r"(cr3_get() | 1ul << 52));
 	if (HAS_PCID) {
 		CR4_TRY("cr4: PCIDE with a PCID of 0", cr4 | CR4_PCIDE);
 		cr3_set(cr3_get() | 8);

@@ -136,7 +136,6 @@ void guest_main(void)
 	value("cr0", cr0_get());
 	cr4_try("cr4: PGE, PCE, TSD, DE", CR4_PGE | CR4_PCE | CR4_TSD | CR4_DE);
 	cr4_set(cr4_get() & ~(CR4_PGE | CR4_PCE | CR4_TSD | CR4_DE));
-	SHOW("cr3: bit 52", "mov %0, %%cr3", "r"(cr3_get() | 1ul << 52));
 	SHOW("cr3: PWT, PCD", "mov %0, %%cr3", "r"(cr3_get() | 0x18));
 	value("cr3's low bits", cr3_get() & 0xfff);
 	cr3_set(cr3_get() & ~0x18ul);
