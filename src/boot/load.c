@@ -175,6 +175,24 @@ static void make_memory_map(struct loader *loader)
 		RANGE_RAM);
 }
 
+/*
+ * What a BIOS leaves in its data area, and kernels look at without asking: the first serial port, where the extended area is,
+ * and where RAM ends below it (Xen lays its trampoline there).
+ */
+static enum status write_bios_data(struct loader *loader, const struct acpi_platform *platform)
+{
+	u8 data[0x100] = {0}, extended[16] = {1}; /* KiB of it */
+	enum status status;
+
+	field_put_16(data, platform->serial_port);
+	field_put_16(data + 0x0e, LOADER_LOW_END >> 4);
+	field_put_16(data + 0x13, LOADER_LOW_END / 1024);
+	status = loader_write(loader, LOADER_BIOS_DATA, data, sizeof(data));
+	return status == STATUS_OK
+		? loader_write(loader, LOADER_LOW_END, extended, sizeof(extended))
+		: status;
+}
+
 static enum status load_elf(struct loader *loader)
 {
 	const struct boot_images *images = loader->images;
@@ -226,7 +244,9 @@ enum status boot_load(struct machine *machine, const struct boot_images *images,
 	status = acpi_write_tables(machine, platform, &loader.rsdp);
 	if (status != STATUS_OK)
 		return error_set(error, status, "the ACPI tables do not fit into memory");
-	status = load_kernel(&loader);
+	status = write_bios_data(&loader, platform);
+	if (status == STATUS_OK)
+		status = load_kernel(&loader);
 	if (status == STATUS_OK)
 		*entry = result;
 	return status;

@@ -11,6 +11,7 @@
  * The first MiB. What a loader writes for the guest lies below 640 KiB, the ACPI tables in the BIOS area; kernels from 1 MiB on.
  */
 enum loader_layout {
+	LOADER_BIOS_DATA = 0x400,
 	LOADER_GDT = 0x6000,
 	LOADER_INFO = 0x7000, /* boot_params, hvm_start_info or multiboot's information: one page */
 	LOADER_PAGE_TABLES = 0x9000, /* six pages */
