@@ -103,14 +103,7 @@ FOR_SIZES(DEFINE_ALU)
 			alu_##op##_##bits(                                                        \
 				rm_get_##bits(cpu, insn), source, &cpu->arithmetic_flags));       \
 	}                                                                                         \
-	HANDLER(op##_##kind##_##bits##_m)                                                         \
-	{                                                                                         \
-		struct rmw rmw = rmw_begin(cpu, insn, bits / 8);                                  \
-		packed_flags flags = cpu->arithmetic_flags;                                       \
-		rmw_set_##bits(                                                                   \
-			cpu, &rmw, alu_##op##_##bits(rmw_get_##bits(cpu, &rmw), source, &flags)); \
-		cpu->arithmetic_flags = flags;                                                    \
-	}                                                                                         \
+	DEFINE_MODIFYING(op##_##kind##_##bits##_m, bits, alu_##op##_##bits(value, source, flags)) \
 	HANDLER(op##_##kind##_##bits##_l)                                                         \
 	{                                                                                         \
 		struct rmw rmw = rmw_begin(cpu, insn, bits / 8);                                  \
@@ -125,60 +118,49 @@ FOR_SIZES(DEFINE_ALU)
 		access_split_unlock(cpu);                                                         \
 	}
 
-#define DEFINE_TO_G(op, bits)                                                                     \
-	HANDLER(op##_GE_##bits##_r)                                                               \
-	{                                                                                         \
-		reg_set_##bits(cpu, insn->reg,                                                    \
-			alu_##op##_##bits(reg_get_##bits(cpu, insn->reg),                         \
-				rm_get_##bits(cpu, insn), &cpu->arithmetic_flags));               \
-	}                                                                                         \
-	HANDLER(op##_GE_##bits##_m)                                                               \
-	{                                                                                         \
-		u##bits source = memory_get_##bits(cpu, insn);                                    \
-		reg_set_##bits(cpu, insn->reg,                                                    \
-			alu_##op##_##bits(                                                        \
-				reg_get_##bits(cpu, insn->reg), source, &cpu->arithmetic_flags)); \
-	}
+#define DEFINE_TO_G(op, bits)                                                       \
+	HANDLER(op##_GE_##bits##_r)                                                 \
+	{                                                                           \
+		reg_set_##bits(cpu, insn->reg,                                      \
+			alu_##op##_##bits(reg_get_##bits(cpu, insn->reg),           \
+				rm_get_##bits(cpu, insn), &cpu->arithmetic_flags)); \
+	}                                                                           \
+	DEFINE_READING(op##_GE_##bits##_m, bits,                                    \
+		reg_set_##bits(cpu, insn->reg,                                      \
+			alu_##op##_##bits(                                          \
+				reg_get_##bits(cpu, insn->reg), value, &cpu->arithmetic_flags)))
 
 #define DEFINE_BINARY_HANDLERS(op, bits)                          \
 	DEFINE_TO_E(op, bits, EG, reg_get_##bits(cpu, insn->reg)) \
 	DEFINE_TO_E(op, bits, EI, (u##bits)insn->immediate)       \
 	DEFINE_TO_G(op, bits)
 
-#define DEFINE_COMPARE_HANDLERS(op, bits, kind, source)                                          \
-	HANDLER(op##_##kind##_##bits##_r)                                                        \
-	{                                                                                        \
-		alu_##op##_##bits(rm_get_##bits(cpu, insn), source, &cpu->arithmetic_flags);     \
-	}                                                                                        \
-	HANDLER(op##_##kind##_##bits##_m)                                                        \
-	{                                                                                        \
-		alu_##op##_##bits(memory_get_##bits(cpu, insn), source, &cpu->arithmetic_flags); \
-	}
+#define DEFINE_COMPARE_HANDLERS(op, bits, kind, source)                                      \
+	HANDLER(op##_##kind##_##bits##_r)                                                    \
+	{                                                                                    \
+		alu_##op##_##bits(rm_get_##bits(cpu, insn), source, &cpu->arithmetic_flags); \
+	}                                                                                    \
+	DEFINE_READING(op##_##kind##_##bits##_m, bits,                                       \
+		alu_##op##_##bits(value, source, &cpu->arithmetic_flags))
 
-#define DEFINE_UNARY_HANDLERS(op, bits)                                                          \
-	HANDLER(op##_E_##bits##_r)                                                               \
-	{                                                                                        \
-		reg_set_##bits(cpu, insn->rm,                                                    \
-			alu_##op##_##bits(rm_get_##bits(cpu, insn), &cpu->arithmetic_flags));    \
-	}                                                                                        \
-	HANDLER(op##_E_##bits##_m)                                                               \
-	{                                                                                        \
-		struct rmw rmw = rmw_begin(cpu, insn, bits / 8);                                 \
-		packed_flags flags = cpu->arithmetic_flags;                                      \
-		rmw_set_##bits(cpu, &rmw, alu_##op##_##bits(rmw_get_##bits(cpu, &rmw), &flags)); \
-		cpu->arithmetic_flags = flags;                                                   \
-	}                                                                                        \
-	HANDLER(op##_E_##bits##_l)                                                               \
-	{                                                                                        \
-		struct rmw rmw = rmw_begin(cpu, insn, bits / 8);                                 \
-		if (likely(rmw.at)) {                                                            \
-			locked_##op##_##bits(rmw.at, &cpu->arithmetic_flags);                    \
-			return;                                                                  \
-		}                                                                                \
-		access_split_lock(cpu);                                                          \
-		rmw_set_##bits(cpu, &rmw,                                                        \
-			alu_##op##_##bits(rmw_get_##bits(cpu, &rmw), &cpu->arithmetic_flags));   \
-		access_split_unlock(cpu);                                                        \
+#define DEFINE_UNARY_HANDLERS(op, bits)                                                        \
+	HANDLER(op##_E_##bits##_r)                                                             \
+	{                                                                                      \
+		reg_set_##bits(cpu, insn->rm,                                                  \
+			alu_##op##_##bits(rm_get_##bits(cpu, insn), &cpu->arithmetic_flags));  \
+	}                                                                                      \
+	DEFINE_MODIFYING(op##_E_##bits##_m, bits, alu_##op##_##bits(value, flags))             \
+	HANDLER(op##_E_##bits##_l)                                                             \
+	{                                                                                      \
+		struct rmw rmw = rmw_begin(cpu, insn, bits / 8);                               \
+		if (likely(rmw.at)) {                                                          \
+			locked_##op##_##bits(rmw.at, &cpu->arithmetic_flags);                  \
+			return;                                                                \
+		}                                                                              \
+		access_split_lock(cpu);                                                        \
+		rmw_set_##bits(cpu, &rmw,                                                      \
+			alu_##op##_##bits(rmw_get_##bits(cpu, &rmw), &cpu->arithmetic_flags)); \
+		access_split_unlock(cpu);                                                      \
 	}
 
 #define DEFINE_HANDLERS(bits)                                                   \
@@ -201,16 +183,13 @@ FOR_SIZES(DEFINE_ALU)
 FOR_SIZES(DEFINE_HANDLERS)
 
 /* CMP G, E subtracts the other way round, so it is not DEFINE_TO_G's pattern. */
-#define DEFINE_CMP_GE(bits)                                                                     \
-	HANDLER(cmp_GE_##bits##_r)                                                              \
-	{                                                                                       \
-		alu_cmp_##bits(reg_get_##bits(cpu, insn->reg), rm_get_##bits(cpu, insn),        \
-			&cpu->arithmetic_flags);                                                \
-	}                                                                                       \
-	HANDLER(cmp_GE_##bits##_m)                                                              \
-	{                                                                                       \
-		u##bits source = memory_get_##bits(cpu, insn);                                  \
-		alu_cmp_##bits(reg_get_##bits(cpu, insn->reg), source, &cpu->arithmetic_flags); \
-	}
+#define DEFINE_CMP_GE(bits)                                                              \
+	HANDLER(cmp_GE_##bits##_r)                                                       \
+	{                                                                                \
+		alu_cmp_##bits(reg_get_##bits(cpu, insn->reg), rm_get_##bits(cpu, insn), \
+			&cpu->arithmetic_flags);                                         \
+	}                                                                                \
+	DEFINE_READING(cmp_GE_##bits##_m, bits,                                          \
+		alu_cmp_##bits(reg_get_##bits(cpu, insn->reg), value, &cpu->arithmetic_flags))
 
 FOR_SIZES(DEFINE_CMP_GE)

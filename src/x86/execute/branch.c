@@ -29,53 +29,57 @@ static always_inline u64 branch_relative(struct cpu *cpu, const struct insn *ins
 
 /* ---- JMP, CALL, RET ------------------------------------------------------------------------------ */
 
-#define DEFINE_BRANCHES(bits)                                                                  \
-	HANDLER(jmp_J_##bits)                                                                  \
-	{                                                                                      \
-		u64 target = cpu->regs[RIP] + insn->immediate;                                 \
-		cpu->regs[RIP] = branch_check(cpu, target, SIZE_##bits);                       \
-	}                                                                                      \
-	HANDLER(jmp_E_##bits##_r)                                                              \
-	{                                                                                      \
-		cpu->regs[RIP] = branch_check(cpu, rm_get_##bits(cpu, insn), SIZE_##bits);     \
-	}                                                                                      \
-	HANDLER(jmp_E_##bits##_m)                                                              \
-	{                                                                                      \
-		cpu->regs[RIP] = branch_check(cpu, memory_get_##bits(cpu, insn), SIZE_##bits); \
-	}                                                                                      \
-	/* The return address is stored before a bad target is seen, and stays there. */       \
-	static always_inline void call_##bits(struct cpu *cpu, u64 target)                     \
-	{                                                                                      \
-		u64 rsp = cpu->regs[RSP] - bits / 8;                                           \
-		store_##bits(cpu, address_stack(cpu, rsp, bits / 8, ACCESS_WRITE),             \
-			(u##bits)cpu->regs[RIP]);                                              \
-		cpu->regs[RIP] = branch_check(cpu, target, SIZE_##bits);                       \
-		stack_adjust(cpu, -(bits / 8));                                                \
-	}                                                                                      \
-	HANDLER(call_J_##bits)                                                                 \
-	{                                                                                      \
-		call_##bits(cpu, cpu->regs[RIP] + insn->immediate);                            \
-	}                                                                                      \
-	HANDLER(call_E_##bits##_r)                                                             \
-	{                                                                                      \
-		call_##bits(cpu, rm_get_##bits(cpu, insn));                                    \
-	}                                                                                      \
-	HANDLER(call_E_##bits##_m)                                                             \
-	{                                                                                      \
-		u##bits target = memory_get_##bits(cpu, insn);                                 \
-		stack_check(cpu, cpu->regs[RSP] - bits / 8);                                   \
-		call_##bits(cpu, target);                                                      \
-	}                                                                                      \
-	HANDLER(ret_##bits)                                                                    \
-	{                                                                                      \
-		cpu->regs[RIP] = branch_check(cpu, stack_top_##bits(cpu), SIZE_##bits);        \
-		stack_adjust(cpu, bits / 8);                                                   \
-	}                                                                                      \
-	HANDLER(ret_I_##bits)                                                                  \
-	{                                                                                      \
-		cpu->regs[RIP] = branch_check(cpu, stack_top_##bits(cpu), SIZE_##bits);        \
-		stack_adjust(cpu, bits / 8 + (u16)insn->immediate);                            \
+#define DEFINE_CALLING(name, bits, to)                                                           \
+	static no_inline void name##_slow(struct cpu *cpu, const struct insn *insn)              \
+	{                                                                                        \
+		call_##bits(cpu, to);                                                            \
+	}                                                                                        \
+	HANDLER(name)                                                                            \
+	{                                                                                        \
+		void *at = bits == 64 ? stack_hit(cpu, cpu->regs[RSP] - 8, ACCESS_WRITE) : NULL; \
+		if (likely(at)) {                                                                \
+			u64 target = to;                                                         \
+			ram_store_64(at, cpu->regs[RIP]);                                        \
+			cpu->regs[RIP] = branch_check(cpu, target, SIZE_##bits);                 \
+			cpu->regs[RSP] -= 8;                                                     \
+		} else {                                                                         \
+			name##_slow(cpu, insn);                                                  \
+		}                                                                                \
 	}
+
+#define DEFINE_BRANCHES(bits)                                                                      \
+	HANDLER(jmp_J_##bits)                                                                      \
+	{                                                                                          \
+		u64 target = cpu->regs[RIP] + insn->immediate;                                     \
+		cpu->regs[RIP] = branch_check(cpu, target, SIZE_##bits);                           \
+	}                                                                                          \
+	HANDLER(jmp_E_##bits##_r)                                                                  \
+	{                                                                                          \
+		cpu->regs[RIP] = branch_check(cpu, rm_get_##bits(cpu, insn), SIZE_##bits);         \
+	}                                                                                          \
+	DEFINE_READING(                                                                            \
+		jmp_E_##bits##_m, bits, cpu->regs[RIP] = branch_check(cpu, value, SIZE_##bits))    \
+	/* The return address is stored before a bad target is seen, and stays there. */           \
+	static always_inline void call_##bits(struct cpu *cpu, u64 target)                         \
+	{                                                                                          \
+		u64 rsp = cpu->regs[RSP] - bits / 8;                                               \
+		store_##bits(cpu, address_stack(cpu, rsp, bits / 8, ACCESS_WRITE),                 \
+			(u##bits)cpu->regs[RIP]);                                                  \
+		cpu->regs[RIP] = branch_check(cpu, target, SIZE_##bits);                           \
+		stack_adjust(cpu, -(bits / 8));                                                    \
+	}                                                                                          \
+	DEFINE_CALLING(call_J_##bits, bits, cpu->regs[RIP] + insn->immediate)                      \
+	DEFINE_CALLING(call_E_##bits##_r, bits, rm_get_##bits(cpu, insn))                          \
+	HANDLER(call_E_##bits##_m)                                                                 \
+	{                                                                                          \
+		u##bits target = memory_get_##bits(cpu, insn);                                     \
+		stack_check(cpu, cpu->regs[RSP] - bits / 8);                                       \
+		call_##bits(cpu, target);                                                          \
+	}                                                                                          \
+	DEFINE_POPPING(ret_##bits, bits, cpu->regs[RIP] = branch_check(cpu, value, SIZE_##bits);   \
+		       stack_move(cpu, bits, bits / 8))                                            \
+	DEFINE_POPPING(ret_I_##bits, bits, cpu->regs[RIP] = branch_check(cpu, value, SIZE_##bits); \
+		       stack_move(cpu, bits, bits / 8 + (u16)insn->immediate))
 
 FOR_SIZES_V(DEFINE_BRANCHES)
 

@@ -9,26 +9,17 @@
 	{                                                                                   \
 		reg_set_##bits(cpu, insn->rm, reg_get_##bits(cpu, insn->reg));              \
 	}                                                                                   \
-	HANDLER(mov_EG_##bits##_m)                                                          \
-	{                                                                                   \
-		memory_set_##bits(cpu, insn, reg_get_##bits(cpu, insn->reg));               \
-	}                                                                                   \
+	DEFINE_WRITING(mov_EG_##bits##_m, bits, reg_get_##bits(cpu, insn->reg))             \
 	HANDLER(mov_GE_##bits##_r)                                                          \
 	{                                                                                   \
 		reg_set_##bits(cpu, insn->reg, rm_get_##bits(cpu, insn));                   \
 	}                                                                                   \
-	HANDLER(mov_GE_##bits##_m)                                                          \
-	{                                                                                   \
-		reg_set_##bits(cpu, insn->reg, memory_get_##bits(cpu, insn));               \
-	}                                                                                   \
+	DEFINE_READING(mov_GE_##bits##_m, bits, reg_set_##bits(cpu, insn->reg, value))      \
 	HANDLER(mov_EI_##bits##_r)                                                          \
 	{                                                                                   \
 		reg_set_##bits(cpu, insn->rm, (u##bits)insn->immediate);                    \
 	}                                                                                   \
-	HANDLER(mov_EI_##bits##_m)                                                          \
-	{                                                                                   \
-		memory_set_##bits(cpu, insn, (u##bits)insn->immediate);                     \
-	}                                                                                   \
+	DEFINE_WRITING(mov_EI_##bits##_m, bits, (u##bits)insn->immediate)                   \
 	HANDLER(mov_RI_##bits)                                                              \
 	{                                                                                   \
 		reg_set_##bits(cpu, insn->reg, (u##bits)insn->immediate);                   \
@@ -61,11 +52,8 @@ FOR_SIZES(DEFINE_MOV)
 	{                                                                                       \
 		reg_set_##bits(cpu, insn->reg, (u##bits)(signed_from)rm_get_##from(cpu, insn)); \
 	}                                                                                       \
-	HANDLER(name##_##bits##_m)                                                              \
-	{                                                                                       \
-		reg_set_##bits(                                                                 \
-			cpu, insn->reg, (u##bits)(signed_from)memory_get_##from(cpu, insn));    \
-	}
+	DEFINE_READING(name##_##bits##_m, from,                                                 \
+		reg_set_##bits(cpu, insn->reg, (u##bits)(signed_from)value))
 
 #define DEFINE_EXTENDS(bits)                    \
 	DEFINE_EXTEND(movzx_GEb, bits, 8, u8)   \
@@ -131,21 +119,18 @@ HANDLER(xlat)
 /* ---- by condition -------------------------------------------------------------------------------- */
 
 /* CMOV reads its memory operand, and faults, whatever the condition; 32 bits clear the upper half, too. */
-#define DEFINE_CMOV(code, bits)                                    \
-	HANDLER(cmovcc_GE_##code##_##bits##_r)                     \
-	{                                                          \
-		u##bits value = rm_get_##bits(cpu, insn);          \
-		if (!flags_condition(cpu->arithmetic_flags, code)) \
-			value = reg_get_##bits(cpu, insn->reg);    \
-		reg_set_##bits(cpu, insn->reg, value);             \
-	}                                                          \
-	HANDLER(cmovcc_GE_##code##_##bits##_m)                     \
-	{                                                          \
-		u##bits value = memory_get_##bits(cpu, insn);      \
-		if (!flags_condition(cpu->arithmetic_flags, code)) \
-			value = reg_get_##bits(cpu, insn->reg);    \
-		reg_set_##bits(cpu, insn->reg, value);             \
-	}
+#define DEFINE_CMOV(code, bits)                                                   \
+	HANDLER(cmovcc_GE_##code##_##bits##_r)                                    \
+	{                                                                         \
+		u##bits value = rm_get_##bits(cpu, insn);                         \
+		if (!flags_condition(cpu->arithmetic_flags, code))                \
+			value = reg_get_##bits(cpu, insn->reg);                   \
+		reg_set_##bits(cpu, insn->reg, value);                            \
+	}                                                                         \
+	DEFINE_READING(cmovcc_GE_##code##_##bits##_m, bits,                       \
+		       if (!flags_condition(cpu->arithmetic_flags, code)) value = \
+			       reg_get_##bits(cpu, insn->reg);                    \
+		       reg_set_##bits(cpu, insn->reg, value))
 
 #define DEFINE_CONDITIONAL(code)                                                        \
 	DEFINE_CMOV(code, 16)                                                           \

@@ -82,13 +82,10 @@ DEFINE_MULTIPLY_BYTE(imul)
 			host_imul2_##bits(reg_get_##bits(cpu, insn->reg),                         \
 				rm_get_##bits(cpu, insn), &cpu->arithmetic_flags));               \
 	}                                                                                         \
-	HANDLER(imul_GE_##bits##_m)                                                               \
-	{                                                                                         \
-		u##bits value = memory_get_##bits(cpu, insn);                                     \
+	DEFINE_READING(imul_GE_##bits##_m, bits,                                                  \
 		reg_set_##bits(cpu, insn->reg,                                                    \
 			host_imul2_##bits(                                                        \
-				reg_get_##bits(cpu, insn->reg), value, &cpu->arithmetic_flags));  \
-	}                                                                                         \
+				reg_get_##bits(cpu, insn->reg), value, &cpu->arithmetic_flags)))  \
 	HANDLER(imul_GEI_##bits##_r)                                                              \
 	{                                                                                         \
 		reg_set_##bits(cpu, insn->reg,                                                    \

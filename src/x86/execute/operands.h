@@ -81,6 +81,79 @@ static always_inline struct rmw rmw_begin(struct cpu *cpu, const struct insn *in
 
 FOR_SIZES(DEFINE_OPERANDS)
 
+/*
+ * The host address of a memory operand that 64-bit code has in the TLB and within one page, or NULL: the way of nearly
+ * all, and the one without a call, so that the handlers below need no stack frame; the others go on in name_slow.
+ */
+static always_inline void *memory_hit(
+	struct cpu *cpu, const struct insn *insn, unsigned bytes, enum access_kind kind)
+{
+	if (unlikely(!(insn->flags & INSN_FLAT)))
+		return NULL;
+	u64 linear = address_sum(cpu, insn) + cpu->segments[insn->segment].base;
+	const struct tlb_entry *entry = &cpu->tlb.entries[cpu->tlb_mode][tlb_index(linear)];
+	u64 page = kind == ACCESS_WRITE ? entry->write : entry->read;
+	/* The last byte's page: where that is the next one, the first one's entry cannot be it. */
+	if (unlikely(page != ((linear + bytes - 1) & PAGE_MASK)))
+		return NULL;
+	return (void *)(linear + entry->addend);
+}
+
+/* A handler that reads its memory operand into `value`, for `body` to use. */
+#define DEFINE_READING(name, bits, body)                                            \
+	static no_inline void name##_slow(struct cpu *cpu, const struct insn *insn) \
+	{                                                                           \
+		u##bits value = memory_get_##bits(cpu, insn);                       \
+		body;                                                               \
+	}                                                                           \
+	HANDLER(name)                                                               \
+	{                                                                           \
+		const void *at = memory_hit(cpu, insn, bits / 8, ACCESS_READ);      \
+		if (likely(at)) {                                                   \
+			u##bits value = ram_load_##bits(at);                        \
+			body;                                                       \
+		} else {                                                            \
+			name##_slow(cpu, insn);                                     \
+		}                                                                   \
+	}
+
+/* A handler that writes `expression` to its memory operand. */
+#define DEFINE_WRITING(name, bits, expression)                                      \
+	static no_inline void name##_slow(struct cpu *cpu, const struct insn *insn) \
+	{                                                                           \
+		memory_set_##bits(cpu, insn, expression);                           \
+	}                                                                           \
+	HANDLER(name)                                                               \
+	{                                                                           \
+		void *at = memory_hit(cpu, insn, bits / 8, ACCESS_WRITE);           \
+		if (likely(at))                                                     \
+			ram_store_##bits(at, expression);                           \
+		else                                                                \
+			name##_slow(cpu, insn);                                     \
+	}
+
+/* A handler that writes `expression`, made of `value` and `flags` (where to put them), over `value`. Not locked. */
+#define DEFINE_MODIFYING(name, bits, expression)                                    \
+	static no_inline void name##_slow(struct cpu *cpu, const struct insn *insn) \
+	{                                                                           \
+		packed_flags after = cpu->arithmetic_flags, *flags = &after;        \
+		struct rmw rmw = rmw_begin(cpu, insn, bits / 8);                    \
+		u##bits value = rmw_get_##bits(cpu, &rmw);                          \
+		rmw_set_##bits(cpu, &rmw, expression);                              \
+		cpu->arithmetic_flags = after;                                      \
+	}                                                                           \
+	HANDLER(name)                                                               \
+	{                                                                           \
+		void *at = memory_hit(cpu, insn, bits / 8, ACCESS_WRITE);           \
+		if (likely(at)) {                                                   \
+			packed_flags *flags = &cpu->arithmetic_flags;               \
+			u##bits value = ram_load_##bits(at);                        \
+			ram_store_##bits(at, expression);                           \
+		} else {                                                            \
+			name##_slow(cpu, insn);                                     \
+		}                                                                   \
+	}
+
 /* An absolute or relative near branch's target, checked, becomes RIP: execute/branch.c. */
 void branch_to(struct cpu *cpu, const struct insn *insn, u64 target);
 

@@ -27,15 +27,8 @@
 			host_##name##_##bits(rm_get_##bits(cpu, insn), SHIFT_COUNT_##kind, \
 				&cpu->arithmetic_flags));                                  \
 	}                                                                                  \
-	HANDLER(name##_##kind##_##bits##_m)                                                \
-	{                                                                                  \
-		struct rmw rmw = rmw_begin(cpu, insn, bits / 8);                           \
-		packed_flags flags = cpu->arithmetic_flags;                                \
-		rmw_set_##bits(cpu, &rmw,                                                  \
-			host_##name##_##bits(                                              \
-				rmw_get_##bits(cpu, &rmw), SHIFT_COUNT_##kind, &flags));   \
-		cpu->arithmetic_flags = flags;                                             \
-	}
+	DEFINE_MODIFYING(name##_##kind##_##bits##_m, bits,                                 \
+		host_##name##_##bits(value, SHIFT_COUNT_##kind, flags))
 
 #define DEFINE_SHIFT(name, bits)           \
 	DEFINE_HOST_SHIFT(name, bits)      \
@@ -66,23 +59,17 @@ FOR_SIZES(DEFINE_SHIFTS)
 		return value;                                                     \
 	}
 
-#define DEFINE_DOUBLE_FORMS(name, bits, kind, suffix)                                         \
-	HANDLER(name##_EG##suffix##_##bits##_r)                                               \
-	{                                                                                     \
-		reg_set_##bits(cpu, insn->rm,                                                 \
-			host_##name##_##bits(rm_get_##bits(cpu, insn),                        \
-				reg_get_##bits(cpu, insn->reg), SHIFT_COUNT_##kind,           \
-				&cpu->arithmetic_flags));                                     \
-	}                                                                                     \
-	HANDLER(name##_EG##suffix##_##bits##_m)                                               \
-	{                                                                                     \
-		struct rmw rmw = rmw_begin(cpu, insn, bits / 8);                              \
-		packed_flags flags = cpu->arithmetic_flags;                                   \
-		rmw_set_##bits(cpu, &rmw,                                                     \
-			host_##name##_##bits(rmw_get_##bits(cpu, &rmw),                       \
-				reg_get_##bits(cpu, insn->reg), SHIFT_COUNT_##kind, &flags)); \
-		cpu->arithmetic_flags = flags;                                                \
-	}
+#define DEFINE_DOUBLE_FORMS(name, bits, kind, suffix)                               \
+	HANDLER(name##_EG##suffix##_##bits##_r)                                     \
+	{                                                                           \
+		reg_set_##bits(cpu, insn->rm,                                       \
+			host_##name##_##bits(rm_get_##bits(cpu, insn),              \
+				reg_get_##bits(cpu, insn->reg), SHIFT_COUNT_##kind, \
+				&cpu->arithmetic_flags));                           \
+	}                                                                           \
+	DEFINE_MODIFYING(name##_EG##suffix##_##bits##_m, bits,                      \
+		host_##name##_##bits(                                               \
+			value, reg_get_##bits(cpu, insn->reg), SHIFT_COUNT_##kind, flags))
 
 #define DEFINE_DOUBLE(name, bits)              \
 	DEFINE_HOST_DOUBLE(name, bits)         \

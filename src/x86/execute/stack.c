@@ -7,24 +7,11 @@
 #include "x86/paging.h"
 
 #define DEFINE_PUSH_POP(bits)                                                                      \
-	HANDLER(push_R_##bits)                                                                     \
-	{                                                                                          \
-		stack_push_##bits(cpu, reg_get_##bits(cpu, insn->reg));                            \
-	}                                                                                          \
-	HANDLER(pop_R_##bits)                                                                      \
-	{                                                                                          \
-		u##bits value = stack_top_##bits(cpu);                                             \
-		stack_adjust(cpu, bits / 8);                                                       \
-		reg_set_##bits(cpu, insn->reg, value);                                             \
-	}                                                                                          \
-	HANDLER(push_I_##bits)                                                                     \
-	{                                                                                          \
-		stack_push_##bits(cpu, (u##bits)insn->immediate);                                  \
-	}                                                                                          \
-	HANDLER(push_E_##bits##_r)                                                                 \
-	{                                                                                          \
-		stack_push_##bits(cpu, rm_get_##bits(cpu, insn));                                  \
-	}                                                                                          \
+	DEFINE_PUSHING(push_R_##bits, bits, reg_get_##bits(cpu, insn->reg))                        \
+	DEFINE_POPPING(pop_R_##bits, bits, stack_move(cpu, bits, bits / 8);                        \
+		       reg_set_##bits(cpu, insn->reg, value))                                      \
+	DEFINE_PUSHING(push_I_##bits, bits, (u##bits)insn->immediate)                              \
+	DEFINE_PUSHING(push_E_##bits##_r, bits, rm_get_##bits(cpu, insn))                          \
 	HANDLER(push_E_##bits##_m)                                                                 \
 	{                                                                                          \
 		u##bits value = memory_get_##bits(cpu, insn);                                      \
