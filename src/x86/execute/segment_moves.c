@@ -151,9 +151,9 @@ HANDLER(arpl)
 
 	require_protected(cpu);
 	if (insn->flags & INSN_MEMORY) {
-		struct rmw rmw = rmw_begin(cpu, insn, 2);
-		linear = rmw.linear;
-		selector = rmw_get_16(cpu, &rmw);
+		/* A read; the write follows only where there is something to change. */
+		linear = address_linear(cpu, insn, 2, ACCESS_WRITE);
+		selector = load_16(cpu, linear);
 	} else {
 		selector = rm_get_16(cpu, insn);
 	}
