@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/* Valid encodings made from the rows of the opcode tables. */
+#include <string.h>
+
+#include "base/bits.h"
+#include "tests/hostile/hostile.h"
+#include "x86/decode/decode.h"
+#include "x86/decode/rows.h"
+
+struct encoding {
+	u8 bytes[32];
+	unsigned length;
+};
+
+static void put(struct encoding *encoding, unsigned byte)
+{
+	encoding->bytes[encoding->length++] = (u8)byte;
+}
+
+static void put_prefixes(
+	struct encoding *encoding, struct random *random, const struct opcode_row *row)
+{
+	static const u8 segments[] = {0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65};
+
+	if (random_one_in(random, 8))
+		put(encoding, 0x67);
+	if (random_one_in(random, 8))
+		put(encoding, segments[random_below(random, ARRAY_SIZE(segments))]);
+	if ((row->attributes & ROW_LOCK) && random_one_in(random, 3))
+		put(encoding, 0xf0);
+	if ((row->attributes & (ROW_REP | ROW_REPZ)) && random_one_in(random, 2))
+		put(encoding, 0xf2 + (unsigned)random_below(random, 2));
+}
+
+/* One that the row asks for, or for those that take any, an operand size now and then. */
+static void put_mandatory(
+	struct encoding *encoding, struct random *random, const struct opcode_row *row)
+{
+	static const u8 bytes[] = {0, 0x66, 0xf3, 0xf2};
+	unsigned choice = (unsigned)random_below(random, 4);
+
+	if (row->prefixes == 0xf)
+		choice = random_one_in(random, 4);
+	while (!(row->prefixes & (1 << choice)))
+		choice = (choice + 1) % 4;
+	if (choice)
+		put(encoding, bytes[choice]);
+}
+
+static void put_rex(struct encoding *encoding, struct random *random, const struct opcode_row *row)
+{
+	unsigned rex = random_one_in(random, 2) ? 0 : 0x40 | (unsigned)random_below(random, 16);
+
+	if (row->attributes & ROW_REXW)
+		rex |= 0x48;
+	if (row->attributes & ROW_NOREXW)
+		rex &= ~8u;
+	if (row->attributes & ROW_NOREXB)
+		rex &= ~1u;
+	if (rex)
+		put(encoding, rex);
+}
+
+static void put_opcode(
+	struct encoding *encoding, struct random *random, const struct opcode_row *row)
+{
+	if (row->map)
+		put(encoding, 0x0f);
+	if (row->map > 1)
+		put(encoding, row->map == 2 ? 0x38 : 0x3a);
+	put(encoding, row->opcode + (unsigned)random_below(random, row->opcodes));
+	if (row->has_modrm) {
+		unsigned modrm = (unsigned)random_next(random) & 0xff;
+
+		if (row->forms == 1)
+			modrm |= 0xc0;
+		else if (row->forms == 2 && modrm >= 0xc0)
+			modrm -= 0x40;
+		put(encoding, (modrm & (unsigned)~row->modrm_mask & 0xff) | row->modrm_value);
+	}
+}
+
+/* Displacements and immediates: small ones half of the time. */
+static void put_rest(struct encoding *encoding, struct random *random)
+{
+	unsigned kind = (unsigned)random_below(random, 4);
+
+	while (encoding->length < sizeof(encoding->bytes)) {
+		u64 value = random_next(random);
+
+		put(encoding, kind == 0 ? 0 : kind == 1 ? value % 16 : value & 0xff);
+	}
+}
+
+unsigned encode_random(struct random *random, unsigned code_size, u64 features, u8 to[15])
+{
+	for (unsigned tries = 0; tries < 64; tries++) {
+		const struct opcode_row *row = &opcode_rows[random_below(random, opcode_row_count)];
+		struct encoding encoding = {.length = 0};
+		struct insn insn;
+
+		if (!(row->modes & BIT(code_size - 1)))
+			continue;
+		put_prefixes(&encoding, random, row);
+		put_mandatory(&encoding, random, row);
+		if (code_size == SIZE_64)
+			put_rex(&encoding, random, row);
+		put_opcode(&encoding, random, row);
+		put_rest(&encoding, random);
+		if (decode(encoding.bytes, 15, code_size, features, &insn) != DECODE_OK)
+			continue;
+		memcpy(to, encoding.bytes, insn.length);
+		return insn.length;
+	}
+	to[0] = 0x90;
+	return 1;
+}
