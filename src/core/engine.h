@@ -32,7 +32,10 @@ struct engine_ops {
 	void (*memory_changed)(struct machine *machine, u64 gpa, u64 bytes, struct vcpu *by);
 	/* Runs at most `insns` instructions. On the vCPU's own thread. */
 	enum run_exit (*run)(struct vcpu *vcpu, u64 insns);
-	/* Instructions retired since attach, exact even in the middle of one. On the vCPU's own thread. */
+	/*
+	 * Instructions retired since attach, exact even in the middle of one; one that ends in an exception counts. On the
+	 * vCPU's own thread.
+	 */
 	u64 (*insns_retired)(struct vcpu *vcpu);
 	/* vcpu->cpu.pending has changed: make it look soon. From any thread. */
 	void (*kick)(struct vcpu *vcpu);

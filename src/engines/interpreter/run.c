@@ -130,7 +130,10 @@ static u64 insns_retired(struct vcpu *vcpu)
 	return interpreter->retired + (u64)(vcpu->cpu.insn - interpreter->start);
 }
 
-/* An unwound instruction: it did not happen, or the fetch of it did not. */
+/*
+ * An unwound instruction: it did not happen, or the fetch of it did not. It counts all the same: a guest whose every
+ * instruction faults, handlers' first ones included, must not stop the instruction clock, nor run past its limit.
+ */
 static void catch_fault(struct vcpu *vcpu)
 {
 	struct cpu *cpu = &vcpu->cpu;
@@ -140,6 +143,7 @@ static void catch_fault(struct vcpu *vcpu)
 		interpreter->start = NULL;
 		cpu->regs[RIP] -= cpu->insn->length;
 	}
+	interpreter->retired++;
 	exception_deliver(cpu);
 }
 
