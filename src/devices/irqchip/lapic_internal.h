@@ -51,6 +51,8 @@ void lapic_accept(struct lapic *lapic, const struct apic_message *message);
 
 /* lapic_timer.c */
 void lapic_timer_fire(void *owner);
+/* An expiry that is due comes before what the guest does now, though its event has not been run yet. */
+void lapic_timer_catch_up(struct lapic *lapic);
 void lapic_timer_stop(struct lapic *lapic);
 void lapic_timer_start(struct lapic *lapic);	  /* TIMER_INITIAL has been written */
 u32 lapic_timer_count(const struct lapic *lapic); /* TIMER_CURRENT */

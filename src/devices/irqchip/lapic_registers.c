@@ -65,6 +65,7 @@ static void svr_write(struct lapic *lapic, u32 value)
 /* Registers that both forms write alike. False: there is no such register to write. */
 static bool register_write(struct lapic *lapic, unsigned index, u32 value)
 {
+	lapic_timer_catch_up(lapic);
 	switch (index) {
 	case LAPIC_TPR:
 		lapic->registers[LAPIC_TPR] = value & 0xff;
@@ -286,9 +287,12 @@ void lapic_access_deadline(void *owner, struct bus_access *access)
 {
 	struct lapic *lapic = lapic_of(owner, access);
 
-	if (!lapic)
+	if (!lapic) {
 		access->is_refused = true;
-	else if (access->is_write)
+		return;
+	}
+	lapic_timer_catch_up(lapic);
+	if (access->is_write)
 		lapic_timer_set_deadline(lapic, access->value);
 	else
 		access->value = lapic->tsc_deadline;

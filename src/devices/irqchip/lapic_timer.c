@@ -152,3 +152,11 @@ void lapic_timer_fire(void *owner)
 		lapic->timer_expiry_ns = 0;
 	lapic_lvt_fire(lapic, LAPIC_LVT_TIMER);
 }
+
+void lapic_timer_catch_up(struct lapic *lapic)
+{
+	if (lapic->timer.deadline_ns > now_ns(lapic))
+		return;
+	event_cancel(&lapic->timer);
+	lapic_timer_fire(lapic);
+}

@@ -140,20 +140,21 @@ static u16 counter_count(const struct pit_counter *counter, u64 now)
 
 /* ---- counter 0's wire ---- */
 
-/* The next tick after now at which OUT changes; in mode 2 only the rises count, the fall is part of the pulse. */
+/*
+ * The next tick after now at which the wire changes. In the periodic modes only OUT's rises count, each as a short pulse: so
+ * the request stays in the 8259 until the processor takes it, and none is lost in a half period.
+ */
 static u64 next_edge(const struct pit_counter *counter, u64 now)
 {
 	u64 elapsed = counter_elapsed(counter, now), next;
-	u64 period = counter_period(counter), half = (period + 1) / 2;
+	u64 period = counter_period(counter);
 
 	if (!counter->is_counting || counter->is_paused)
 		return TIME_NEVER;
 	switch (counter_mode(counter)) {
 	case 2:
-		next = elapsed - elapsed % period + period;
-		break;
 	case 3:
-		next = elapsed - elapsed % period + (elapsed % period < half ? half : period);
+		next = elapsed - elapsed % period + period;
 		break;
 	case 0:
 	case 1:
@@ -172,7 +173,7 @@ static void pit_update(struct pit8254 *pit)
 	u64 now = pit_now(pit);
 
 	counter_sync(counter, now);
-	bool level = counter_mode(counter) == 2 || counter_output(counter, now);
+	bool level = is_periodic(counter) || counter_output(counter, now);
 	if (level != pit->output_level) {
 		pit->output_level = level;
 		irq_set(&pit->output, level);
@@ -184,18 +185,30 @@ static void pit_update(struct pit8254 *pit)
 		event_set(&pit->edge, tick_to_ns(MAX(edge, now + EDGE_MINIMUM_TICKS)));
 }
 
+/* Has a whole low pulse gone by, perhaps while the event waited to be run? */
+static bool pulse_is_over(const struct pit_counter *counter, u64 now)
+{
+	return is_periodic(counter) || (counter_mode(counter) > 3 && counter_output(counter, now));
+}
+
 static void pit_edge(void *owner)
 {
 	struct pit8254 *pit = owner;
 
-	/* Late or bundled, a mode 3 wave may be in its high half again: the rise is not to be missed. */
-	if (is_periodic(&pit->counters[0]) && pit->output_level &&
-		(counter_mode(&pit->counters[0]) == 2 ||
-			counter_output(&pit->counters[0], pit_now(pit)))) {
+	if (pit->output_level && pulse_is_over(&pit->counters[0], pit_now(pit))) {
 		irq_lower(&pit->output);
 		irq_raise(&pit->output);
 	}
 	pit_update(pit);
+}
+
+/* An edge that is due comes before what the guest does now, though its event has not been run yet. */
+static void pit_catch_up(struct pit8254 *pit)
+{
+	if (pit->edge.deadline_ns <= clock_now_ns(&pit->device.machine->clock)) {
+		event_cancel(&pit->edge);
+		pit_edge(pit);
+	}
 }
 
 /* ---- ports ---- */
@@ -326,6 +339,7 @@ static void pit_access(void *owner, struct bus_access *access)
 		access->value = port == 3 ? 0xff : counter_read(&pit->counters[port], now);
 		return;
 	}
+	pit_catch_up(pit);
 	if (port == 3)
 		pit_control(pit, (u8)access->value, now);
 	else
