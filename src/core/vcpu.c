@@ -5,6 +5,7 @@
 #include "core/machine.h"
 #include "core/trace.h"
 #include "x86/environment.h"
+#include "x86/exceptions.h"
 #include "x86/fpu.h"
 #include "x86/model.h"
 #include "x86/paging.h"
@@ -316,7 +317,7 @@ static void step_counting(struct vcpu *vcpu, u64 limit_ns)
 	enum run_exit exit = machine->engine->run(vcpu, until - machine->clock.now_ns);
 	sync_clock(vcpu);
 	after_run(vcpu, exit);
-	if (exit == RUN_IDLE && !atomic_load_32(&vcpu->cpu.pending))
+	if (exit == RUN_IDLE && !interrupts_wake(&vcpu->cpu))
 		leap_to_next_event(vcpu, limit_ns);
 }
 
@@ -327,7 +328,7 @@ static void step_real(struct vcpu *vcpu)
 	bool slowed = machine->slowdown > 1;
 	enum run_exit exit = machine->engine->run(vcpu, slowed ? SLOWED_RUN_INSNS : ~(u64)0);
 	after_run(vcpu, exit);
-	if (exit == RUN_IDLE && !atomic_load_32(&vcpu->cpu.pending))
+	if (exit == RUN_IDLE && !interrupts_wake(&vcpu->cpu))
 		host_signal_wait(&vcpu->wake, TIME_NEVER);
 	else if (slowed) {
 		struct host_signal never = {0};

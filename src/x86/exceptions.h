@@ -38,6 +38,12 @@ void exception_deliver(struct cpu *cpu);
  */
 bool interrupts_take(struct cpu *cpu);
 
+/*
+ * For whoever lets an idle processor sleep, after interrupts_take has left it idle: would it find something to do now? What is
+ * pending but masked (an interrupt, IF being clear) does not count. From the vCPU's own thread.
+ */
+bool interrupts_wake(const struct cpu *cpu);
+
 /* Debug: called by paging and the string and port semantics when cpu->debug_active is not zero. */
 void debug_check_data(struct cpu *cpu, u64 linear, unsigned bytes, bool is_write);
 void debug_check_port(struct cpu *cpu, u16 port, unsigned bytes);

@@ -89,3 +89,18 @@ bool interrupts_take(struct cpu *cpu)
 		return true;
 	return (pending & PENDING_INTERRUPT) && take_interrupt(cpu);
 }
+
+bool interrupts_wake(const struct cpu *cpu)
+{
+	u32 pending = atomic_load_32(&cpu->pending);
+	u32 waking = PENDING_STOP | PENDING_ENGINE | PENDING_INIT | PENDING_SIPI;
+
+	if (cpu->activity == CPU_HALTED) {
+		waking |= PENDING_TRAP;
+		if (!cpu->nmi_blocked)
+			waking |= PENDING_NMI;
+		if (cpu->other_flags & RFLAGS_IF)
+			waking |= PENDING_INTERRUPT;
+	}
+	return pending & waking;
+}
