@@ -211,7 +211,7 @@ static inline void tables_make(void)
 	put_64(GDT + (DS_USER & ~3), make_descriptor(0, 0xfffff, 0xf3, 0xc));
 	put_64(GDT + (CS_32_USER & ~3), make_descriptor(0, 0xfffff, 0xfb, 0xc));
 	put_64(GDT + DS_16, make_descriptor(0, 0xffff, 0x93, 0));
-	put_64(GDT + TSS_SELECTOR, make_descriptor(TSS, 0x67, 0x89, 0));
+	put_64(GDT + TSS_SELECTOR, make_descriptor(TSS, 0x67, 0x8b, 0));
 	cpu.gdtr = (struct descriptor_table){GDT, GDT_LIMIT};
 }
 
@@ -233,7 +233,6 @@ static inline void segments_set(u16 cs, u16 data)
 		if (i != SEGMENT_CS)
 			segment_set(i, data);
 	segment_set(SEGMENT_TR, TSS_SELECTOR);
-	cpu.segments[SEGMENT_TR].attributes |= 2;
 	cpu.cpl = cs & 3;
 	cpu_mode_changed(&cpu);
 }
