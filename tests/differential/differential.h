@@ -22,6 +22,31 @@
 #define DATA_WRITABLE_BYTES (2 * 4096)
 #define DATA_READ_ONLY ((u64)3 * 4096)
 
+/*
+ * Segments for 32- and 16-bit code, in the process's local descriptor table (modify_ldt needs no privileges); the flat ones
+ * of Linux besides. The data ones lie over the data pages.
+ */
+enum ldt_entry {
+	LDT_CODE_16,	 /* flat, like Linux's 32-bit code segment */
+	LDT_DATA,	 /* ends with the writable pages */
+	LDT_DATA_16,	 /* the same, as a 16-bit stack */
+	LDT_READ_ONLY,	 /* all data pages */
+	LDT_EXPAND_DOWN, /* begins with the data pages, 64 KiB from its base */
+	LDT_COUNT
+};
+
+struct ldt_segment {
+	u32 base, limit; /* bytes */
+	bool code, wide, read_only, expand_down;
+};
+
+extern const struct ldt_segment ldt_segments[LDT_COUNT];
+
+#define LDT_SELECTOR(entry) ((u16)((entry) << 3 | 7))
+#define LINUX_CS32 0x23
+#define LINUX_CS64 0x33
+#define LINUX_DS 0x2b
+
 struct state {
 	u64 regs[16];
 	u64 rip, rflags;
@@ -45,7 +70,8 @@ struct data_patch {
 struct test_case {
 	u64 seed;
 	unsigned row, number;
-	enum insn_size mode; /* SIZE_64, SIZE_32 */
+	enum insn_size mode; /* of the code */
+	u16 cs, ds, es, ss;
 	u8 bytes[16];
 	unsigned length;
 	struct insn insn; /* as decoded from bytes */
@@ -80,7 +106,6 @@ const char *row_untestable(const struct opcode_row *row);
 /* ---- native.c ------------------------------------------------------------------------------------ */
 
 void native_init(void);
-u16 native_selector(enum segment_name name);
 u64 native_fs_base(void);
 u64 native_gs_base(void);
 bool native_has(unsigned feature); /* enum cpu_feature */

@@ -62,10 +62,14 @@ enum known_difference {
 	KNOWN_MEMORY = 1 << 3,	   /* after a fault */
 	KNOWN_X87 = 1 << 4,	   /* after a fault */
 	KNOWN_ERROR = 1 << 5,	   /* of a page fault */
+	KNOWN_MISALIGNED = 1 << 7, /* #GP for what is past the stack segment's end, too */
 	KNOWN_PAGE_FAULT = 1 << 6, /* the processor has one, lodge may have one */
 };
 
 enum known_host { HOST_ANY, HOST_INTEL, HOST_AMD };
+
+#define OLD_MODES (BIT(SIZE_16) | BIT(SIZE_32))
+#define ALL_MODES (OLD_MODES | BIT(SIZE_64))
 
 static const struct {
 	const char *semantics; /* prefix */
@@ -73,27 +77,25 @@ static const struct {
 	u16 what;	       /* enum known_difference */
 	const char *why;
 } known_differences[] = {
-	{"sysret", HOST_INTEL, BIT(SIZE_32), KNOWN_SKIP, "Intel: #UD in compatibility mode"},
-	{"sysexit", HOST_INTEL, BIT(SIZE_32) | BIT(SIZE_64), KNOWN_SKIP, "AMD: #UD in long mode"},
-	{"popa", HOST_ANY, BIT(SIZE_32), KNOWN_REGISTERS,
-		"what was popped before a fault may stay"},
-	{"call_E", HOST_AMD, BIT(SIZE_32) | BIT(SIZE_64), KNOWN_MEMORY,
+	{"sysret", HOST_INTEL, OLD_MODES, KNOWN_SKIP, "Intel: #UD in compatibility mode"},
+	{"sysexit", HOST_INTEL, ALL_MODES, KNOWN_SKIP, "AMD: #UD in long mode"},
+	{"popa", HOST_ANY, OLD_MODES, KNOWN_REGISTERS, "what was popped before a fault may stay"},
+	{"call_E", HOST_AMD, ALL_MODES, KNOWN_MEMORY,
 		"the target may be looked at before the push or after"},
-	{"sse_maskmov", HOST_ANY, BIT(SIZE_32) | BIT(SIZE_64), KNOWN_PAGE_FAULT,
+	{"sse_maskmov", HOST_ANY, ALL_MODES, KNOWN_PAGE_FAULT,
 		"whether bytes that are not stored fault is the implementation's"},
-	{"mmx_maskmov", HOST_ANY, BIT(SIZE_32) | BIT(SIZE_64), KNOWN_PAGE_FAULT, "the same"},
-	{"fxsave", HOST_ANY, BIT(SIZE_32) | BIT(SIZE_64), KNOWN_CR2, "accessed in parts"},
-	{"fxrstor", HOST_ANY, BIT(SIZE_32) | BIT(SIZE_64), KNOWN_CR2, "accessed in parts"},
-	{"x87_fldenv", HOST_ANY, BIT(SIZE_32) | BIT(SIZE_64), KNOWN_CR2, "accessed in parts"},
-	{"x87_fnstenv", HOST_ANY, BIT(SIZE_32) | BIT(SIZE_64), KNOWN_CR2, "accessed in parts"},
-	{"x87_frstor", HOST_ANY, BIT(SIZE_32) | BIT(SIZE_64), KNOWN_CR2, "accessed in parts"},
-	{"x87_fnsave", HOST_ANY, BIT(SIZE_32) | BIT(SIZE_64), KNOWN_CR2, "accessed in parts"},
-	{"x87_store_80", HOST_ANY, BIT(SIZE_32) | BIT(SIZE_64), KNOWN_CR2 | KNOWN_MEMORY,
-		"stored in parts"},
-	{"x87_load_80", HOST_ANY, BIT(SIZE_32) | BIT(SIZE_64), KNOWN_CR2, "accessed in parts"},
-	{"mmx_", HOST_INTEL, BIT(SIZE_32) | BIT(SIZE_64), KNOWN_X87,
+	{"mmx_maskmov", HOST_ANY, ALL_MODES, KNOWN_PAGE_FAULT, "the same"},
+	{"fxsave", HOST_ANY, ALL_MODES, KNOWN_CR2, "accessed in parts"},
+	{"fxrstor", HOST_ANY, ALL_MODES, KNOWN_CR2, "accessed in parts"},
+	{"x87_fldenv", HOST_ANY, ALL_MODES, KNOWN_CR2, "accessed in parts"},
+	{"x87_fnstenv", HOST_ANY, ALL_MODES, KNOWN_CR2, "accessed in parts"},
+	{"x87_frstor", HOST_ANY, ALL_MODES, KNOWN_CR2, "accessed in parts"},
+	{"x87_fnsave", HOST_ANY, ALL_MODES, KNOWN_CR2, "accessed in parts"},
+	{"x87_store_80", HOST_ANY, ALL_MODES, KNOWN_CR2 | KNOWN_MEMORY, "stored in parts"},
+	{"x87_load_80", HOST_ANY, ALL_MODES, KNOWN_CR2, "accessed in parts"},
+	{"mmx_", HOST_INTEL, ALL_MODES, KNOWN_X87,
 		"Intel makes the registers MMX's before it accesses memory"},
-	{"arpl", HOST_ANY, BIT(SIZE_32), KNOWN_ERROR,
+	{"arpl", HOST_ANY, OLD_MODES, KNOWN_ERROR,
 		"the read and the write may be one access or two"},
 };
 
@@ -107,6 +109,8 @@ static unsigned differences_known(const struct test_case *test)
 			(known_differences[i].modes & BIT(test->mode)))
 			what |= known_differences[i].what;
 	}
+	if (opcode_rows[test->row].attributes & ROW_SIMD)
+		what |= KNOWN_MISALIGNED;
 	return what;
 }
 
@@ -168,7 +172,8 @@ static void compare_fault(const struct outcome *native, const struct outcome *mo
 	u64 error_mask = native->vector == 14 && native->cr2 >> 47 ? ~PF_PRESENT : ~(u64)0;
 	if (native->faulted != model->faulted)
 		differ(d, "faulted", native->faulted, model->faulted);
-	if (native->faulted && model->faulted && native->vector != model->vector)
+	bool misaligned = (known & KNOWN_MISALIGNED) && native->vector == 13 && model->vector == 12;
+	if (native->faulted && model->faulted && native->vector != model->vector && !misaligned)
 		differ(d, "vector", native->vector, model->vector);
 	else if (native->faulted && ((native->error_code ^ model->error_code) & error_mask) &&
 		!(known & KNOWN_ERROR))
@@ -214,8 +219,8 @@ static void print_case(const struct test_case *test)
 	struct text text;
 	text_init(&text, buffer, sizeof(buffer));
 	insn_print(&text, &test->insn, test->before.rip);
-	printf("row %u (%s, %s), case %u, %s code:", test->row, row->mnemonic, row->semantics,
-		test->number, test->mode == SIZE_64 ? "64-bit" : "32-bit");
+	printf("row %u (%s, %s), case %u, %u-bit code:", test->row, row->mnemonic, row->semantics,
+		test->number, 8u << test->mode);
 	for (unsigned i = 0; i < test->length; i++)
 		printf(" %02x", test->bytes[i]);
 	printf("   %s\n", buffer);
@@ -227,6 +232,8 @@ static void print_before(const struct test_case *test)
 		printf("%s%4s %016llx%s", i % 4 ? "" : "    ", register_names[i],
 			(unsigned long long)test->before.regs[i], i % 4 == 3 ? "\n" : "  ");
 	const u8 *fpu = test->before.fpu;
+	if (test->mode != SIZE_64)
+		printf("    cs %x ds %x es %x ss %x\n", test->cs, test->ds, test->es, test->ss);
 	printf("    rflags %llx  fcw %02x%02x fsw %02x%02x tags %02x mxcsr %02x%02x\n",
 		(unsigned long long)test->before.rflags, fpu[1], fpu[0], fpu[3], fpu[2], fpu[4],
 		fpu[25], fpu[24]);
@@ -287,6 +294,7 @@ static bool run_case(const struct options *options, const struct test_case *test
 
 static void print_known(void)
 {
+	printf("left out: aligned operands: #GP or #SS past the end of the stack segment\n");
 	for (unsigned i = 0; i < ARRAY_SIZE(known_differences); i++) {
 		u8 host = known_differences[i].host;
 		if (!host || (host == HOST_INTEL) == native_is_intel())

@@ -16,7 +16,8 @@ struct generator {
 	struct test_case *test;
 	const struct opcode_row *row;
 	struct random random;
-	unsigned displacement_at; /* of 4 bytes that may be changed; 0: none */
+	unsigned displacement_at; /* of 4 (2) bytes that may be changed; 0: none */
+	bool address_16;
 };
 
 /* ---- what the row is ----------------------------------------------------------------------------- */
@@ -62,8 +63,7 @@ const char *row_untestable(const struct opcode_row *row)
 		return "not for user mode, or its result is the machine's";
 	if (row->feature == FEATURE_SVM || row->feature == FEATURE_MONITOR)
 		return "user mode gets different faults by the host's configuration";
-	if (!(row->modes & (BIT(SIZE_32 - 1) | BIT(SIZE_64 - 1))))
-		return "16-bit code only";
+
 	return NULL;
 }
 
@@ -109,12 +109,13 @@ static void emit_prefixes(struct generator *g, bool memory)
 	struct random *random = &g->random;
 	bool wide = g->test->mode == SIZE_64;
 	emit_mandatory(g);
-	if (wide && random_chance(random, 8))
+	bool other_address_size = random_chance(random, wide ? 8 : 20);
+	if (other_address_size)
 		emit(g->test, 0x67);
-	if (random_chance(random, 8)) {
+	g->address_16 = !wide && (g->test->mode == SIZE_16) != other_address_size;
+	if (random_chance(random, wide ? 8 : 20)) {
 		static const u8 segments[] = {0x65, 0x64, 0x2e, 0x36, 0x3e, 0x26};
-		emit(g->test,
-			segments[wide ? random_below(random, 6) : 3 + random_below(random, 3)]);
+		emit(g->test, segments[random_below(random, 6)]);
 	}
 	if (memory && (g->row->attributes & ROW_LOCK) && random_chance(random, 25))
 		emit(g->test, 0xf0);
@@ -142,17 +143,21 @@ static void emit_modrm(struct generator *g, bool memory)
 	u8 mod = modrm >> 6, rm = modrm & 7, sib = 0;
 	if (mod == 3)
 		return;
-	if (rm == 4) {
-		sib = (u8)random_next(random);
-		emit(test, sib);
+	unsigned displacement = mod == 1 ? 1 : 0;
+	if (g->address_16) {
+		if (mod == 2 || (mod == 0 && rm == 6))
+			displacement = 2;
+	} else {
+		if (rm == 4) {
+			sib = (u8)random_next(random);
+			emit(test, sib);
+		}
+		if (mod == 2 || (mod == 0 && (rm == 5 || (rm == 4 && (sib & 7) == 5))))
+			displacement = 4;
 	}
-	if (mod == 1) {
+	g->displacement_at = displacement > 1 ? test->length : 0;
+	for (unsigned i = 0; i < displacement; i++)
 		emit(test, (unsigned)random_next(random) & 0xff);
-	} else if (mod == 2 || rm == 5 || (rm == 4 && (sib & 7) == 5)) {
-		g->displacement_at = test->length;
-		for (unsigned i = 0; i < 4; i++)
-			emit(test, (unsigned)random_next(random) & 0xff);
-	}
 }
 
 /* The bytes after ModRM: more than any instruction takes; decoding cuts them. */
@@ -240,24 +245,53 @@ static u64 pick_code(struct generator *g)
 	return CODE_LINEAR + 0x100000 + random_below(&g->random, BIT(20));
 }
 
+static u64 selector_base(u16 selector)
+{
+	return selector & 4 ? ldt_segments[selector >> 3].base : 0;
+}
+
+/* Of the memory operand's segment. */
 static u64 segment_base(const struct generator *g)
 {
-	switch (g->test->insn.segment) {
+	const struct test_case *test = g->test;
+	bool wide = test->mode == SIZE_64;
+	switch (test->insn.segment) {
 	case SEGMENT_FS:
-		return native_fs_base();
+		return wide ? native_fs_base() : 0;
 	case SEGMENT_GS:
-		return native_gs_base();
+		return wide ? native_gs_base() : 0;
+	case SEGMENT_DS:
+		return wide ? 0 : selector_base(test->ds);
+	case SEGMENT_ES:
+		return wide ? 0 : selector_base(test->es);
+	case SEGMENT_SS:
+		return wide ? 0 : selector_base(test->ss);
 	default:
 		return 0;
 	}
 }
 
-/* A register as an address: beyond the address size anything may be in it. */
+/* A register as an address: beyond `size` anything may be in it. */
+static void set_pointer_of(struct generator *g, unsigned reg, u64 value, enum insn_size size)
+{
+	u64 mask = size == SIZE_64 ? ~(u64)0 : size == SIZE_32 ? 0xffffffff : 0xffff;
+	value = (value & mask) | (random_next(&g->random) & ~mask);
+	g->test->before.regs[reg] = g->test->mode == SIZE_64 ? value : (u32)value;
+}
+
 static void set_pointer(struct generator *g, unsigned reg, u64 value)
 {
-	if (g->test->mode == SIZE_64 && g->test->insn.address_size == SIZE_32)
-		value = (u32)value | random_next(&g->random) << 32;
-	g->test->before.regs[reg] = g->test->mode == SIZE_64 ? value : (u32)value;
+	set_pointer_of(g, reg, value, g->test->insn.address_size);
+}
+
+static void set_stack_pointer(struct generator *g, unsigned reg)
+{
+	struct test_case *test = g->test;
+	bool wide = test->mode == SIZE_64;
+	enum insn_size size = wide			? SIZE_64
+		: test->ss == LDT_SELECTOR(LDT_DATA_16) ? SIZE_16
+							: SIZE_32;
+	set_pointer_of(g, reg, pick_place(g) - (wide ? 0 : selector_base(test->ss)), size);
 }
 
 static bool is_general(unsigned location)
@@ -274,7 +308,7 @@ static bool patch_displacement(struct generator *g, u64 value)
 	if (!g->displacement_at ||
 		((u64)(i64)narrow != value && test->insn.address_size == SIZE_64))
 		return false;
-	memcpy(test->bytes + g->displacement_at, &narrow, 4);
+	memcpy(test->bytes + g->displacement_at, &narrow, g->address_16 ? 2 : 4);
 	return decode_bytes(g, test->length);
 }
 
@@ -313,16 +347,17 @@ static bool solved(const struct generator *g, u64 place)
 	if (is_general(insn->index))
 		sum += regs[insn->index / 8] << insn->scale;
 	if (insn->address_size != SIZE_64)
-		sum = (u32)sum;
-	return sum + segment_base(g) == place;
+		sum = insn->address_size == SIZE_32 ? (u32)sum : (u16)sum;
+	sum += segment_base(g);
+	return place == (g->test->mode == SIZE_64 ? sum : (u32)sum);
 }
 
 static bool solve_offset(struct generator *g, u64 place)
 {
 	struct test_case *test = g->test;
-	unsigned bytes = test->insn.address_size == SIZE_64 ? 8 : 4;
+	unsigned bytes = 1u << test->insn.address_size;
 	u64 offset = place - segment_base(g);
-	if (bytes == 4 && offset != (u32)offset)
+	if (bytes < 8 && offset & ~bits_mask(8 * bytes))
 		return false;
 	memcpy(test->bytes + test->length - bytes, &offset, bytes);
 	return decode_bytes(g, test->length);
@@ -338,7 +373,8 @@ static void set_strings(struct generator *g)
 		: random_chance(random, 50)   ? random_below(random, 5000)
 					      : random_integer(random);
 	set_pointer(g, RSI, source - segment_base(g));
-	set_pointer(g, RDI, destination);
+	set_pointer(
+		g, RDI, destination - (g->test->mode == SIZE_64 ? 0 : selector_base(g->test->es)));
 	set_pointer(g, RCX, count);
 	if (random_chance(random, 40))
 		g->test->before.rflags |= RFLAGS_DF;
@@ -430,6 +466,10 @@ static bool set_branch_target(struct generator *g, u64 place)
 	unsigned bytes = 1u << test->insn.operand_size;
 	if (semantics_begin(g->row, "ret")) {
 		place = test->before.regs[RSP];
+		if (test->ss == LDT_SELECTOR(LDT_DATA_16))
+			place = (u16)place;
+		if (test->mode != SIZE_64)
+			place = (u32)(place + selector_base(test->ss));
 	} else if (!row_has_kind(g->row, OPERAND_E)) {
 		return true;
 	} else if (!(test->insn.flags & INSN_MEMORY)) {
@@ -446,6 +486,34 @@ static void set_state_components(struct generator *g)
 	g->test->before.regs[RDX] = 0;
 }
 
+static u16 pick_selector(struct generator *g, bool stack)
+{
+	unsigned entry = LDT_DATA + (unsigned)random_below(&g->random, LDT_COUNT - LDT_DATA);
+	if ((stack && entry == LDT_READ_ONLY) || random_chance(&g->random, 40))
+		return LINUX_DS;
+	return LDT_SELECTOR(entry);
+}
+
+static void pick_mode(struct generator *g)
+{
+	static const u16 code[] = {[SIZE_16] = LDT_SELECTOR(LDT_CODE_16),
+		[SIZE_32] = LINUX_CS32,
+		[SIZE_64] = LINUX_CS64};
+	struct test_case *test = g->test;
+	unsigned choice = (unsigned)random_below(&g->random, 100);
+	test->mode = choice < 60 ? SIZE_64 : choice < 82 ? SIZE_32 : SIZE_16;
+	if (!(g->row->modes & BIT(test->mode - 1)))
+		test->mode = g->row->modes & BIT(SIZE_64 - 1) ? SIZE_64
+			: choice % 5 < 3		      ? SIZE_32
+							      : SIZE_16;
+	bool flat =
+		test->mode == SIZE_64 || random_chance(&g->random, test->mode == SIZE_32 ? 50 : 5);
+	test->cs = code[test->mode];
+	test->ds = flat ? LINUX_DS : pick_selector(g, false);
+	test->es = flat ? LINUX_DS : pick_selector(g, false);
+	test->ss = flat ? LINUX_DS : pick_selector(g, true);
+}
+
 bool case_generate(struct test_case *test, u64 seed, unsigned row, unsigned number)
 {
 	struct generator g = {.test = test, .row = &opcode_rows[row]};
@@ -456,8 +524,7 @@ bool case_generate(struct test_case *test, u64 seed, unsigned row, unsigned numb
 	test->number = number;
 	g.random.state = seed * 0x9e3779b97f4a7c15 + row * 0xd1342543de82ef95 + number;
 	random_next(&g.random);
-	bool wide = g.row->modes & BIT(SIZE_64 - 1), narrow = g.row->modes & BIT(SIZE_32 - 1);
-	test->mode = !wide || (narrow && random_chance(&g.random, 25)) ? SIZE_32 : SIZE_64;
+	pick_mode(&g);
 	set_registers(&g);
 	if (!generate_bytes(&g))
 		return false;
@@ -467,9 +534,9 @@ bool case_generate(struct test_case *test, u64 seed, unsigned row, unsigned numb
 		g.row->feature == FEATURE_XSAVEOPT)
 		set_state_components(&g);
 	if (row_uses_stack(g.row))
-		test->before.regs[RSP] = pick_place(&g);
+		set_stack_pointer(&g, RSP);
 	if (semantics_begin(g.row, "enter") || semantics_begin(g.row, "leave"))
-		test->before.regs[RBP] = pick_place(&g);
+		set_stack_pointer(&g, RBP);
 	if (!place_operands(&g, &place))
 		return false;
 	if (row_is_near_branch(g.row))

@@ -88,24 +88,36 @@ static void tables_build(void)
 	}
 }
 
-static void segments_set(enum insn_size mode)
+static struct segment segment_of(u16 selector)
 {
-	for (unsigned i = 0; i < SEGMENT_NONE; i++)
-		cpu->segments[i] = (struct segment){.limit = 0xffffffff,
-			.selector = 0x2b,
-			.attributes =
-				SEGMENT_S | SEGMENT_P | SEGMENT_DPL | SEGMENT_G | SEGMENT_DB | 3};
-	struct segment *cs = &cpu->segments[SEGMENT_CS];
-	cs->attributes = SEGMENT_S | SEGMENT_P | SEGMENT_DPL | SEGMENT_G | 11;
-	cs->attributes |= mode == SIZE_64 ? SEGMENT_L : SEGMENT_DB;
-	cs->selector = mode == SIZE_64 ? 0x33 : 0x23;
-	static const u8 names[] = {SEGMENT_ES, SEGMENT_SS, SEGMENT_DS, SEGMENT_FS, SEGMENT_GS};
-	for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
-		struct segment *segment = &cpu->segments[names[i]];
-		segment->selector = native_selector(names[i]);
-		if (!(segment->selector & ~3))
-			segment->attributes = SEGMENT_UNUSABLE;
-	}
+	struct segment segment = {.selector = selector,
+		.limit = 0xffffffff,
+		.attributes = SEGMENT_S | SEGMENT_P | SEGMENT_DPL | SEGMENT_G | SEGMENT_DB | 3};
+	if (!(selector & ~3))
+		segment.attributes = SEGMENT_UNUSABLE;
+	if (selector == LINUX_CS32 || selector == LINUX_CS64)
+		segment.attributes |= 8;
+	if (selector == LINUX_CS64)
+		segment.attributes ^= SEGMENT_L | SEGMENT_DB;
+	if (!(selector & 4))
+		return segment;
+	const struct ldt_segment *from = &ldt_segments[selector >> 3];
+	segment.base = from->base;
+	segment.limit = from->limit;
+	segment.attributes = SEGMENT_S | SEGMENT_P | SEGMENT_DPL | 1;
+	segment.attributes |= (from->code ? 8 : 0) | (from->expand_down ? 4 : 0);
+	segment.attributes |= (from->read_only ? 0 : 2) | (from->wide ? SEGMENT_DB : 0);
+	return segment;
+}
+
+static void segments_set(const struct test_case *test)
+{
+	cpu->segments[SEGMENT_CS] = segment_of(test->cs);
+	cpu->segments[SEGMENT_DS] = segment_of(test->ds);
+	cpu->segments[SEGMENT_ES] = segment_of(test->es);
+	cpu->segments[SEGMENT_SS] = segment_of(test->ss);
+	cpu->segments[SEGMENT_FS] = segment_of(0);
+	cpu->segments[SEGMENT_GS] = segment_of(0);
 	cpu->segments[SEGMENT_FS].base = native_fs_base();
 	cpu->segments[SEGMENT_GS].base = native_gs_base();
 	cpu_mode_changed(cpu);
@@ -127,7 +139,8 @@ void model_init(void)
 	cpu->xcr0 = XCR0_X87 | XCR0_SSE;
 	cpu->cr3 = TABLES;
 	cpu->cpl = 3;
-	segments_set(SIZE_64);
+	/* A task state without I/O permissions. */
+	cpu->segments[SEGMENT_TR] = (struct segment){.limit = 0x5f, .attributes = SEGMENT_P | 11};
 }
 
 static void state_load(const struct test_case *test)
@@ -139,8 +152,7 @@ static void state_load(const struct test_case *test)
 	memcpy(cpu->fpu.image, test->before.fpu, sizeof(test->before.fpu));
 	memset(&cpu->fault, 0, sizeof(cpu->fault));
 	cpu->pending = 0;
-	if (cpu->code_size != test->mode)
-		segments_set(test->mode);
+	segments_set(test);
 	if (test->number % 8 == 0)
 		tlb_flush_all(&cpu->tlb);
 }

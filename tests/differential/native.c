@@ -5,6 +5,7 @@
  * then makes the frame return into the trampoline. 32-bit code runs by the same means under Linux's 32-bit code
  * segment.
  */
+#include <asm/ldt.h>
 #include <asm/prctl.h>
 #include <cpuid.h>
 #include <signal.h>
@@ -18,13 +19,10 @@
 #include "differential.h"
 #include "x86/features.h"
 
-#define LINUX_CS32 0x23
-#define LINUX_CS64 0x33
-#define LINUX_DS 0x2b
-
 /* What the trampoline loads and the handler fills. */
 extern struct state native_state;
 extern u64 native_rsp; /* the host's */
+extern u16 native_ss;
 extern struct {
 	u32 rip;
 	u16 cs;
@@ -34,6 +32,7 @@ extern const char __executable_start[], etext[];
 extern const u8 native_exit[];
 struct state native_state __attribute__((aligned(64)));
 u64 native_rsp;
+u16 native_ss;
 typeof(native_far) native_far;
 
 static struct outcome *native_outcome;
@@ -66,6 +65,7 @@ __asm__(".text\n"
 	"	movq native_state+104(%rip), %r13\n"
 	"	movq native_state+112(%rip), %r14\n"
 	"	movq native_state+120(%rip), %r15\n"
+	"	movw native_ss(%rip), %ss\n"
 	"	movq native_state+32(%rip), %rsp\n"
 	"	ljmpl *native_far(%rip)\n"
 	"native_exit:\n"
@@ -117,6 +117,7 @@ static void handler(int signal, siginfo_t *info, void *frame)
 	native_outcome = NULL;
 	fpu->cwd = 0x37f;
 	fpu->swd = 0;
+	fpu->ftw = 0; /* the ABI wants the stack empty, and src/x86/fpu_x87_quick.c counts on it */
 	fpu->mxcsr = 0x1f80;
 	context->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)native_exit;
 	context->uc_mcontext.gregs[REG_RSP] = (greg_t)native_rsp;
@@ -149,6 +150,44 @@ static void handlers_install(void)
 		sigaction(signals[i], &action, NULL);
 }
 
+const struct ldt_segment ldt_segments[LDT_COUNT] = {
+	[LDT_CODE_16] = {.base = 0, .limit = 0xffffffff, .code = true},
+	[LDT_DATA] = {.base = DATA_LINEAR, .limit = DATA_WRITABLE_BYTES - 1, .wide = true},
+	[LDT_DATA_16] = {.base = DATA_LINEAR, .limit = DATA_WRITABLE_BYTES - 1},
+	[LDT_READ_ONLY] = {.base = DATA_LINEAR,
+		.limit = DATA_PAGES * 4096 - 1,
+		.wide = true,
+		.read_only = true},
+	[LDT_EXPAND_DOWN] = {.base = DATA_LINEAR - 0x10000,
+		.limit = 0xffff,
+		.wide = true,
+		.expand_down = true},
+};
+
+static void ldt_set(void)
+{
+	for (unsigned i = 0; i < LDT_COUNT; i++) {
+		const struct ldt_segment *segment = &ldt_segments[i];
+		bool pages = segment->limit > 0xfffff;
+		struct user_desc description = {
+			.entry_number = i,
+			.base_addr = segment->base,
+			.limit = pages ? segment->limit >> 12 : segment->limit,
+			.seg_32bit = segment->wide,
+			.contents = segment->code      ? 2
+				: segment->expand_down ? 1
+						       : 0,
+			.read_exec_only = segment->read_only,
+			.limit_in_pages = pages,
+			.useable = 1,
+		};
+		if (syscall(SYS_modify_ldt, 1, &description, sizeof(description))) {
+			perror("differential: modify_ldt");
+			exit(3);
+		}
+	}
+}
+
 void native_init(void)
 {
 	handlers_install();
@@ -156,8 +195,7 @@ void native_init(void)
 	map_fixed(DATA_LINEAR, DATA_WRITABLE_BYTES, PROT_READ | PROT_WRITE);
 	map_fixed(DATA_LINEAR + DATA_READ_ONLY, 4096, PROT_READ | PROT_WRITE);
 	memset((void *)CODE_LINEAR, 0xcc, 2 * 4096);
-	/* 32-bit code needs data segments; 64-bit code does not care. */
-	__asm__ volatile("movl %0, %%ds\n\tmovl %0, %%es" : : "r"(LINUX_DS));
+	ldt_set();
 	syscall(SYS_arch_prctl, ARCH_SET_GS, 0x1000);
 	native_gs = 0x1000;
 }
@@ -167,31 +205,6 @@ u64 native_fs_base(void)
 	u64 base = 0;
 	syscall(SYS_arch_prctl, ARCH_GET_FS, &base);
 	return base;
-}
-
-u16 native_selector(enum segment_name name)
-{
-	u16 selector = 0;
-	switch (name) {
-	case SEGMENT_ES:
-		__asm__("movw %%es, %0" : "=r"(selector));
-		break;
-	case SEGMENT_SS:
-		__asm__("movw %%ss, %0" : "=r"(selector));
-		break;
-	case SEGMENT_DS:
-		__asm__("movw %%ds, %0" : "=r"(selector));
-		break;
-	case SEGMENT_FS:
-		__asm__("movw %%fs, %0" : "=r"(selector));
-		break;
-	case SEGMENT_GS:
-		__asm__("movw %%gs, %0" : "=r"(selector));
-		break;
-	default:
-		break;
-	}
-	return selector;
 }
 
 u64 native_gs_base(void)
@@ -230,7 +243,10 @@ void native_run(const struct test_case *test, const u8 *template, struct outcome
 	memcpy(code, test->bytes, test->length);
 	native_state = test->before;
 	native_far.rip = (u32)test->before.rip;
-	native_far.cs = test->mode == SIZE_64 ? LINUX_CS64 : LINUX_CS32;
+	native_far.cs = test->cs;
+	native_ss = test->ss;
+	/* 64-bit code, ours included, doesn't care. */
+	__asm__ volatile("movw %0, %%ds\n\tmovw %1, %%es" : : "r"(test->ds), "r"(test->es));
 	native_outcome = outcome;
 	native_enter();
 	memset(code, 0xcc, test->length);
