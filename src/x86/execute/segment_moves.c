@@ -146,14 +146,12 @@ HANDLER(verw)
 HANDLER(arpl)
 {
 	u16 source = reg_get_16(cpu, insn->reg);
-	u64 linear = 0;
 	u16 selector;
 
 	require_protected(cpu);
 	if (insn->flags & INSN_MEMORY) {
 		/* A read; the write follows only where there is something to change. */
-		linear = address_linear(cpu, insn, 2, ACCESS_WRITE);
-		selector = load_16(cpu, linear);
+		selector = memory_get_16(cpu, insn);
 	} else {
 		selector = rm_get_16(cpu, insn);
 	}
@@ -161,7 +159,7 @@ HANDLER(arpl)
 	if (raises) {
 		selector = (u16)((selector & ~3) | (source & 3));
 		if (insn->flags & INSN_MEMORY)
-			store_16(cpu, linear, selector);
+			memory_set_16(cpu, insn, selector);
 		else
 			reg_set_16(cpu, insn->rm, selector);
 	}
