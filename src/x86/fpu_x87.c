@@ -11,14 +11,8 @@
 #include "x86/address.h"
 #include "x86/flags.h"
 #include "x86/fpu_require.h"
+#include "x86/fpu_x87.h"
 #include "x86/decode/handlers.h"
-
-/*
- * One stub of four bytes an encoding: [opcode & 7][ModRM & 3f] for registers, [opcode & 7][ModRM.reg] for memory, the
- * operand at RSI. All 512 and 64 are here, valid or not; the rows say which are used.
- */
-extern const u8 x87_register_stubs[] __attribute__((visibility("hidden")));
-extern const u8 x87_memory_stubs[] __attribute__((visibility("hidden")));
 
 /* clang-format off */
 __asm__(".pushsection .text.fpu_x87, \"ax\", @progbits\n"
@@ -92,16 +86,20 @@ static u32 x87_execute_on(const struct cpu *cpu, const struct insn *insn, struct
 	void *operand, const u8 *stub)
 {
 	u16 aside = 0;
-	u32 flags;
+	u32 flags = cpu->arithmetic_flags;
 	u64 data_pointer =
 		insn->flags & INSN_MEMORY ? address_effective(cpu, insn) : fpu_get_64(fpu, FPU_FDP);
 
+	if (x87_run_quick(fpu, insn, operand, &flags)) {
+		note_pointers(cpu, insn, fpu, data_pointer);
+		return flags;
+	}
 	if (unlikely(fpu_pending(fpu))) {
 		aside = fpu_get_16(fpu, FPU_FSW) & FSW_EXCEPTIONS;
 		fpu_set_16(fpu, FPU_FSW,
 			fpu_get_16(fpu, FPU_FSW) & ~(FSW_EXCEPTIONS | FSW_ES | FSW_B));
 	}
-	flags = x87_run(fpu->image, operand, stub, cpu->arithmetic_flags);
+	flags = x87_run(fpu->image, operand, stub, flags);
 	if (unlikely(aside)) {
 		fpu_set_16(fpu, FPU_FSW, fpu_get_16(fpu, FPU_FSW) | aside);
 		fpu_update_summary(fpu);
@@ -117,12 +115,12 @@ static u32 x87_execute(struct cpu *cpu, const struct insn *insn, void *operand, 
 
 static const u8 *register_stub(const struct insn *insn)
 {
-	return x87_register_stubs + 4 * ((insn->opcode & 7) * 64 + (insn->modrm & 0x3f));
+	return x87_register_stub(insn->opcode, insn->modrm);
 }
 
 static const u8 *memory_stub(const struct insn *insn)
 {
-	return x87_memory_stubs + 4 * ((insn->opcode & 7) * 8 + (insn->modrm >> 3 & 7));
+	return x87_memory_stub(insn->opcode, insn->modrm >> 3);
 }
 
 void execute_x87_register(struct cpu *cpu, const struct insn *insn)
