@@ -175,7 +175,7 @@ struct msr_state { /* registers with no behaviour beyond being read back, or use
 struct cpu {
 	u64 regs[REGISTER_COUNT];
 	packed_flags arithmetic_flags;
-	u8 step_suppressed; /* the instruction was one after which TF does not trap: INT n, SYSCALL */
+	u8 step_suppressed; /* TF was set, but this instruction (INT n, SYSCALL) is followed by no trap */
 	u8 reserved;
 	u32 other_flags; /* RFLAGS without the arithmetic ones; RFLAGS_FIXED always set */
 

@@ -63,7 +63,8 @@ void debug_check_port(struct cpu *cpu, u16 port, unsigned bytes)
 void debug_check_execute(struct cpu *cpu, u64 linear)
 {
 	u64 met = 0;
-	if (cpu->other_flags & RFLAGS_RF)
+	/* Right behind MOV SS and POP SS they are not looked at: SDM volume 3, 6.8.3. */
+	if ((cpu->other_flags & RFLAGS_RF) || (cpu->interrupt_shadow & SHADOW_MOV_SS))
 		return;
 	for (unsigned i = 0; i < 4; i++)
 		if (breakpoint_is_enabled(cpu, i) && breakpoint_type(cpu, i) == BREAK_EXECUTE &&

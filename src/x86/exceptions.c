@@ -295,8 +295,9 @@ void event_deliver(
 	/* Without VME, INT n in virtual-8086 mode goes by IOPL: APM volume 2, 10.5. */
 	if (kind == EVENT_SOFTWARE && cpu_is_virtual_8086(cpu) && cpu_iopl(cpu) < 3)
 		raise_gp(cpu, 0);
+	bool stepping = cpu->other_flags & RFLAGS_TF;
 	deliver(cpu, &event);
-	cpu->step_suppressed = 1;
+	cpu->step_suppressed = stepping;
 }
 
 static no_inline bool deliver_or_fail(struct cpu *cpu, const struct event *event)

@@ -263,6 +263,7 @@ static void switch_to(struct cpu *cpu, u16 selector, enum task_switch_kind kind,
 	paging_probe(cpu, (u32)task.descriptor.address, 8, ACCESS_WRITE, TLB_SUPERVISOR);
 
 	u32 eflags = (u32)flags_get(cpu);
+	bool stepping = eflags & RFLAGS_TF;
 	if (kind == TASK_IRET)
 		eflags &= ~(u32)RFLAGS_NT;
 	busy_and_links(cpu, &task, kind, &old);
@@ -276,7 +277,7 @@ static void switch_to(struct cpu *cpu, u16 selector, enum task_switch_kind kind,
 	memcpy(unwind, cpu->unwind, sizeof(unwind));
 	bool entered = task_enter(cpu, &task, has_error_code, error_code, ext);
 	memcpy(cpu->unwind, unwind, sizeof(unwind));
-	cpu->step_suppressed = 1;
+	cpu->step_suppressed = stepping && kind != TASK_GATE;
 	if (!entered) {
 		cpu_mode_changed(cpu);
 		exception_deliver(cpu);

@@ -48,11 +48,12 @@ HANDLER(syscall)
 	u16 selector = (u16)(cpu->msrs.star >> 32);
 
 	require_sce(cpu);
+	bool stepping = cpu->other_flags & RFLAGS_TF;
 	if (cpu_is_long_mode(cpu))
 		syscall_long(cpu, selector);
 	else
 		syscall_legacy(cpu, selector);
-	cpu->step_suppressed = !(cpu->other_flags & RFLAGS_TF);
+	cpu->step_suppressed = stepping && !(cpu->other_flags & RFLAGS_TF);
 	cpu_mode_changed(cpu);
 }
 
