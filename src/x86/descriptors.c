@@ -79,6 +79,13 @@ void descriptor_get(
 		raise_with_code(cpu, vector, (selector & ~SELECTOR_RPL) | error_extra);
 }
 
+bool descriptor_is_sound(const struct cpu *cpu, const struct descriptor *descriptor)
+{
+	return !cpu_is_long_mode(cpu) ||
+		(address_is_canonical(descriptor_base(descriptor)) &&
+			!bits_get(descriptor->high, 40, 5));
+}
+
 u64 descriptor_base(const struct descriptor *descriptor)
 {
 	u64 raw = descriptor->raw;
@@ -132,7 +139,9 @@ void segment_fill(struct segment *segment, const struct descriptor *descriptor, 
 
 void segment_fill_null(struct segment *segment, u16 selector, unsigned cpl)
 {
+	/* The limit is for real mode, should it be entered with this. */
 	*segment = (struct segment){.selector = selector,
+		.limit = 0xffff,
 		.attributes = (u16)(SEGMENT_UNUSABLE | cpl << SEGMENT_DPL_SHIFT)};
 }
 

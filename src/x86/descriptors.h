@@ -82,6 +82,8 @@ bool descriptor_read(struct cpu *cpu, u16 selector, struct descriptor *descripto
 void descriptor_get(
 	struct cpu *cpu, u16 selector, struct descriptor *descriptor, u8 vector, u32 error_extra);
 
+/* 16-byte ones: the base is canonical, and the upper half's type field is zero. */
+bool descriptor_is_sound(const struct cpu *cpu, const struct descriptor *descriptor);
 u64 descriptor_base(const struct descriptor *descriptor);
 u32 descriptor_limit(const struct descriptor *descriptor);
 

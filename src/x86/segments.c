@@ -51,6 +51,8 @@ void segment_load_8086(struct cpu *cpu, enum segment_name name, u16 selector)
 	struct segment *segment = &cpu->segments[name];
 	segment->selector = selector;
 	segment->base = (u32)selector << 4;
+	if (segment->attributes & SEGMENT_UNUSABLE)
+		segment->attributes = SEGMENT_P | SEGMENT_S | TYPE_WRITABLE | TYPE_ACCESSED;
 	if (cpu_is_virtual_8086(cpu)) {
 		segment->limit = 0xffff;
 		segment->attributes =
@@ -123,6 +125,8 @@ void segment_load_ldt(struct cpu *cpu, u16 selector)
 		raise_gp(cpu, error);
 	if (!(descriptor.attributes & SEGMENT_P))
 		raise_with_code(cpu, EXCEPTION_NP, error);
+	if (!descriptor_is_sound(cpu, &descriptor))
+		raise_gp(cpu, error);
 	segment_fill(ldtr, &descriptor, selector);
 }
 
@@ -140,6 +144,8 @@ void segment_load_task(struct cpu *cpu, u16 selector)
 		raise_gp(cpu, error);
 	if (!(descriptor.attributes & SEGMENT_P))
 		raise_with_code(cpu, EXCEPTION_NP, error);
+	if (!descriptor_is_sound(cpu, &descriptor))
+		raise_gp(cpu, error);
 	descriptor_set_busy(cpu, &descriptor, true);
 	segment_fill(&cpu->segments[SEGMENT_TR], &descriptor, selector);
 }

@@ -48,7 +48,7 @@ static u64 frame_linear(
 			raise_with_code(cpu, EXCEPTION_SS, frame->error);
 		return offset;
 	}
-	if ((frame->segment->attributes & SEGMENT_UNUSABLE) ||
+	if ((cpu_is_protected(cpu) && (frame->segment->attributes & SEGMENT_UNUSABLE)) ||
 		!segment_allows(frame->segment, offset, bytes))
 		raise_with_code(cpu, EXCEPTION_SS, frame->error);
 	return (u32)(frame->segment->base + offset);
