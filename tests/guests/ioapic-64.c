@@ -5,7 +5,7 @@
 #define IOAPIC 0xfec00000ul
 static volatile unsigned count;
 static volatile u8 order[16];
-static volatile int acknowledge_device = 1;
+static volatile unsigned acknowledge_at = 1; /* the interrupt in which the device lets go of the line */
 
 static u32 io_read(u8 index)
 {
@@ -38,7 +38,7 @@ static int on_vector(struct frame *f)
 	if (count < sizeof(order))
 		order[count] = (u8)f->vector;
 	count++;
-	if (acknowledge_device)
+	if (count >= acknowledge_at)
 		serial_request(0);
 	apic_write(0xb0, 0);
 	return 1;
@@ -86,13 +86,13 @@ void guest_main(void)
 	serial_request(1);
 	window();
 	show("edge");
-	acknowledge_device = 0;
+	acknowledge_at = 100;
 	serial_request(1);
 	window();
 	window();
 	show("edge, line kept high: once");
 	serial_request(0);
-	acknowledge_device = 1;
+	acknowledge_at = 1;
 
 	/* level */
 	entry(4, 0, 0x8045);
@@ -100,17 +100,12 @@ void guest_main(void)
 	window();
 	show("level");
 	value("remote irr afterwards", io_read(0x18) & 0x4000);
-	acknowledge_device = 0;
+	acknowledge_at = 3;
 	serial_request(1);
-	__asm__ volatile("sti; nop; nop; cli");
-	check("level, line kept high: comes again after EOI", count >= 1);
-	count = 0;
-	window();
-	check("and again", count >= 1);
-	serial_request(0);
-	window();
-	count = 0;
-	acknowledge_device = 1;
+	for (int i = 0; i < 10; i++)
+		window();
+	show("level, line high until the third");
+	acknowledge_at = 1;
 	/* pending in the local APIC, not yet accepted: remote irr is set, and a mask does not take it back */
 	serial_request(1);
 	value("remote irr while pending", io_read(0x18) & 0x4000);
