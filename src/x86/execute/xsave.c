@@ -26,12 +26,12 @@ static bool is_wide(const struct insn *insn)
 static u64 area_address(struct cpu *cpu, const struct insn *insn, unsigned bytes,
 	unsigned alignment, enum access_kind kind)
 {
-	u64 linear = address_linear(cpu, insn, bytes, kind);
+	u64 linear = address_effective(cpu, insn) + cpu->segments[insn->segment].base;
 
-	/* A non-canonical address comes first, and paging knows whether it is #SS. */
-	if ((linear & (alignment - 1)) && address_is_canonical(linear))
+	/* Before the segment's limit, but a non-canonical address comes first (and may be #SS). */
+	if ((linear & (alignment - 1)) && (!cpu_is_64_bit(cpu) || address_is_canonical(linear)))
 		raise_gp(cpu, 0);
-	return linear;
+	return address_linear(cpu, insn, bytes, kind);
 }
 
 /* The image as memory has it: without REX.W the pointers are 32 bits and a selector, which is 0. */
@@ -190,18 +190,16 @@ void execute_xsaveopt(struct cpu *cpu, const struct insn *insn)
 	xsave(cpu, insn, true);
 }
 
-/* The compacted form; here MXCSR is part of the SSE component. */
+/* The compacted form; here MXCSR is part of the SSE component. The header's other words stay: SDM volume 1, 13.10. */
 void execute_xsavec(struct cpu *cpu, const struct insn *insn)
 {
 	u64 linear = xsave_area(cpu, insn), mask = requested(cpu), used = in_use(&cpu->fpu);
-	struct xsave_header header = {0};
 
 	if (fpu_get_32(&cpu->fpu, FPU_MXCSR) != FPU_MXCSR_DEFAULT)
 		used |= XCR0_SSE;
-	header.xstate_bv = mask & used;
-	header.xcomp_bv = mask | XSTATE_COMPACTED;
 	store_components(cpu, insn, linear, mask & used, mask & used & XCR0_SSE);
-	store_bytes(cpu, linear + FPU_XSAVE_HEADER, &header, sizeof(header));
+	store_64(cpu, linear + FPU_XSAVE_HEADER, mask & used);
+	store_64(cpu, linear + FPU_XSAVE_HEADER + 8, mask | XSTATE_COMPACTED);
 }
 
 /* SDM volume 1, 13.8: what makes a header unacceptable. */
