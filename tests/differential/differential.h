@@ -76,7 +76,7 @@ struct test_case {
 	unsigned length;
 	struct insn insn; /* as decoded from bytes */
 	struct state before;
-	struct data_patch patches[2]; /* of the data template */
+	struct data_patch patches[10]; /* of the data template */
 	unsigned patch_count;
 };
 

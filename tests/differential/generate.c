@@ -54,13 +54,29 @@ static bool row_is_near_branch(const struct opcode_row *row)
 	return false;
 }
 
+static bool row_is_xsave(const struct opcode_row *row)
+{
+	return semantics_begin(row, "xsave") || semantics_begin(row, "xrstor");
+}
+
+/* Rows marked as no test for others that this one can do. */
+static bool row_is_tested_here(const struct opcode_row *row)
+{
+	static const char *const names[] = {"xsave", "xrstor", "rsm"};
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
+		if (semantics_begin(row, names[i]))
+			return true;
+	return row->attributes & (ROW_CPL0 | ROW_IOPL | ROW_IO);
+}
+
 const char *row_untestable(const struct opcode_row *row)
 {
-	bool privileged = row->attributes & (ROW_CPL0 | ROW_IOPL | ROW_IO);
 	if (!native_has(row->feature))
 		return "the host lacks the feature";
-	if ((row->attributes & ROW_NOTEST) && !privileged)
-		return "not for user mode, or its result is the machine's";
+	if ((row->attributes & ROW_NOTEST) && !row_is_tested_here(row))
+		return row->attributes & ROW_FAR
+			? "changes the code segment: tests/guests"
+			: "not for user mode, or its result is the machine's: tests/guests";
 	if (row->feature == FEATURE_SVM || row->feature == FEATURE_MONITOR)
 		return "user mode gets different faults by the host's configuration";
 
@@ -391,11 +407,18 @@ static bool limit_bit_offset(struct generator *g)
 	return true;
 }
 
+static bool uses_register(const struct generator *g, unsigned name)
+{
+	return g->test->insn.base == name * 8 || g->test->insn.index == name * 8;
+}
+
 static bool place_operands(struct generator *g, u64 *place)
 {
 	struct test_case *test = g->test;
 	const struct opcode_row *row = g->row;
 	*place = pick_place(g);
+	if (row_is_xsave(row) && random_chance(&g->random, 80))
+		*place &= ~(u64)63;
 	if (row_has_kind(row, OPERAND_X) || row_has_kind(row, OPERAND_Y)) {
 		set_strings(g);
 		return true;
@@ -411,6 +434,9 @@ static bool place_operands(struct generator *g, u64 *place)
 	if (!row->has_modrm || !(test->insn.flags & INSN_MEMORY))
 		return true;
 	if (test->insn.segment == SEGMENT_FS && test->insn.address_size == SIZE_32)
+		return false;
+	/* The component mask is not an address. */
+	if (row_is_xsave(row) && (uses_register(g, RAX) || uses_register(g, RDX)))
 		return false;
 	bool bits = semantics_begin(row, "bt") && row_has_kind(row, OPERAND_G);
 	if (bits && !limit_bit_offset(g))
@@ -480,10 +506,23 @@ static bool set_branch_target(struct generator *g, u64 place)
 	return place - (DATA_LINEAR + DATA_READ_ONLY) > 4096 - bytes;
 }
 
-static void set_state_components(struct generator *g)
+/* Of the state components, x87 and SSE. */
+static void set_components(struct generator *g)
 {
 	g->test->before.regs[RAX] = random_below(&g->random, 4);
 	g->test->before.regs[RDX] = 0;
+}
+
+/* An XSAVE area that can be loaded, mostly: a valid MXCSR and header. */
+static void set_xsave_area(struct generator *g, u64 place)
+{
+	struct random *random = &g->random;
+	patch(g->test, place + 24,
+		random_next(random) & (random_chance(random, 90) ? 0xffbf : 0x1ffff), 4);
+	patch(g->test, place + 512,
+		random_below(random, 4) | (random_chance(random, 5) ? BIT(62) : 0), 8);
+	for (unsigned i = 8; i < 64; i += 8)
+		patch(g->test, place + 512 + i, random_chance(random, 1), 8);
 }
 
 static u16 pick_selector(struct generator *g, bool stack)
@@ -530,15 +569,16 @@ bool case_generate(struct test_case *test, u64 seed, unsigned row, unsigned numb
 		return false;
 	if (semantics_begin(g.row, "div") || semantics_begin(g.row, "idiv"))
 		set_dividend(&g);
-	if (g.row->feature == FEATURE_XSAVE || g.row->feature == FEATURE_XSAVEC ||
-		g.row->feature == FEATURE_XSAVEOPT)
-		set_state_components(&g);
+	if (row_is_xsave(g.row))
+		set_components(&g);
 	if (row_uses_stack(g.row))
 		set_stack_pointer(&g, RSP);
 	if (semantics_begin(g.row, "enter") || semantics_begin(g.row, "leave"))
 		set_stack_pointer(&g, RBP);
 	if (!place_operands(&g, &place))
 		return false;
+	if (semantics_begin(g.row, "xrstor"))
+		set_xsave_area(&g, place);
 	if (row_is_near_branch(g.row))
 		return set_branch_target(&g, place);
 	return true;
