@@ -19,11 +19,18 @@ void terminal_remember(void)
 		terminal.flags[fd] = fcntl(fd, F_GETFL);
 }
 
+/* In the background of its own terminal a process must leave it alone; another's terminal has no such rule. */
+static bool is_in_background(void)
+{
+	pid_t foreground = tcgetpgrp(STDIN_FILENO);
+	return foreground >= 0 && foreground != getpgrp();
+}
+
 void terminal_enter_raw(void)
 {
 	struct termios raw;
 
-	if (!terminal.is_terminal || tcgetpgrp(STDIN_FILENO) != getpgrp())
+	if (!terminal.is_terminal || is_in_background())
 		return;
 	raw = terminal.before;
 	cfmakeraw(&raw);
