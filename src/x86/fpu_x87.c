@@ -177,9 +177,9 @@ static void store(struct cpu *cpu, const struct insn *insn, unsigned bytes)
 
 	x87_require(cpu);
 	memcpy(after.image, cpu->fpu.image, FPU_XMM);
-	linear = address_linear(cpu, insn, bytes, ACCESS_WRITE);
 	x87_execute_on(cpu, insn, &after, operand, memory_stub(insn));
 	if (is_stored(cpu, &after)) {
+		linear = address_linear(cpu, insn, bytes, ACCESS_WRITE);
 		if (bytes == 2)
 			store_16(cpu, linear, (u16)operand[0]);
 		else if (bytes == 4)

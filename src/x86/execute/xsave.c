@@ -26,9 +26,9 @@ static bool is_wide(const struct insn *insn)
 static u64 area_address(struct cpu *cpu, const struct insn *insn, unsigned bytes,
 	unsigned alignment, enum access_kind kind)
 {
-	u64 linear = address_effective(cpu, insn) + cpu->segments[insn->segment].base;
+	u64 linear = address_linear(cpu, insn, 8, kind);
 
-	/* Before the segment's limit, but a non-canonical address comes first (and may be #SS). */
+	/* In the processor's order: the first bytes' place, alignment, the whole (which paging may find non-canonical). */
 	if ((linear & (alignment - 1)) && (!cpu_is_64_bit(cpu) || address_is_canonical(linear)))
 		raise_gp(cpu, 0);
 	return address_linear(cpu, insn, bytes, kind);
