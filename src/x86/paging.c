@@ -67,9 +67,9 @@ static bool page_hit(
 {
 	unsigned index = tlb_index(linear);
 	const struct tlb_entry *entry = &cpu->tlb.entries[mode][index];
-	u64 tag = kind == ACCESS_WRITE	? entry->write
-		  : kind == ACCESS_READ ? entry->read
-					: entry->execute;
+	u64 tag = kind == ACCESS_WRITE ? entry->write
+		: kind == ACCESS_READ  ? entry->read
+				       : entry->execute;
 	if (tag != (linear & PAGE_MASK))
 		return false;
 	page->host = (u8 *)(tag + entry->addend);
@@ -403,14 +403,13 @@ unsigned paging_fetch(struct cpu *cpu, u64 linear, u8 *buffer, unsigned bytes)
 		struct page page;
 		if (!page_resolve(cpu, linear, ACCESS_EXECUTE, fetch_mode(cpu), &page))
 			break;
-		do {
-			buffer[done++] = (u8)piece_read(cpu, &page, linear, 1);
-			if ((~linear & ~PAGE_MASK) == 0)
-				break;
-			linear++;
-		} while (done < bytes);
-		if ((~linear & ~PAGE_MASK) == 0)
-			linear = page_next(cpu, linear);
+		u64 offset = linear & ~PAGE_MASK;
+		unsigned here = (unsigned)MIN(PAGE_SIZE - offset, (u64)(bytes - done));
+		for (unsigned i = 0; i < here; i++)
+			buffer[done + i] = page.host ? ram_load_8(page.host + offset + i)
+						     : (u8)piece_read(cpu, &page, linear + i, 1);
+		done += here;
+		linear = page_next(cpu, linear);
 	}
 	return done;
 }
