@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The local APIC: self-IPIs, priorities, TPR and CR8, IRR and ISR, spurious, errors, software disable (AMD64 volume 2, 16). */
+/*
+ * The local APIC: self-IPIs, priorities, TPR and CR8, IRR and ISR, spurious, errors, software
+ * disable (AMD64 volume 2, 16).
+ */
 #include "guest.h"
 
 static volatile u8 order[32];
@@ -70,7 +73,7 @@ void guest_main(void)
 		hooks[i] = on_vector;
 	apic_enable();
 	check("version register: APIC of the integrated kind, at least 4 LVTs",
-	      (apic_read(0x30) & 0xf0) == 0x10 && (apic_read(0x30) >> 16 & 0xff) >= 3);
+		(apic_read(0x30) & 0xf0) == 0x10 && (apic_read(0x30) >> 16 & 0xff) >= 3);
 	value("id", apic_read(0x20));
 	value("base msr: enabled, bootstrap processor", (word)(msr_get(0x1b) & 0xf00));
 

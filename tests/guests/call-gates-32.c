@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Call gates between privilege levels: stack switch, parameters copied, the way back (AMD64 volume 2, 4.11.2). */
+/*
+ * Call gates between privilege levels: stack switch, parameters copied, the way back (AMD64 volume
+ * 2, 4.11.2).
+ */
 #include "guest.h"
 
 #define GATE GDT_FREE
 #define CONFORMING (GDT_FREE + 8)
 #define OTHER (GDT_FREE + 16)
 
-extern u8 gate_target[], gate_target16[], user_call_gate[], user_call_gate16[], user_far_call[], user_jmp_gate[];
+extern u8 gate_target[], gate_target16[], user_call_gate[], user_call_gate16[], user_far_call[],
+	user_jmp_gate[];
 extern u8 user_retf_up[], gate_retf_4[];
 u32 seen_cs, seen_ss, seen_esp, seen_flags, seen_stack[8];
 USER_DATA struct {
@@ -15,6 +19,7 @@ USER_DATA struct {
 } __attribute__((packed)) user_pointer = {0, 0};
 
 /* What the target found. The stack: EIP, CS, parameters, ESP, SS. */
+/* clang-format off */
 __asm__(".text\n"
 	"gate_target: push %eax; push %ds; mov $0x10, %eax; mov %eax, %ds\n"
 	"mov %cs, %eax; mov %eax, seen_cs; mov %ss, %eax; mov %eax, seen_ss; lea 8(%esp), %eax; mov %eax, seen_esp\n"
@@ -36,6 +41,7 @@ __asm__(".text\n"
 	"user_jmp_gate:\n" UCODE("ljmp *user_pointer") "ret\n"
 	"user_retf_up: push $0x8; push $gate_target\n" UCODE("lret") "ret\n"
 	".popsection");
+/* clang-format on */
 
 static void gate(int type, int dpl, u16 selector, word offset, int parameters)
 {
@@ -62,7 +68,8 @@ void guest_main(void)
 	value("cs", seen_cs);
 	value("ss", seen_ss);
 	value("bytes on the new stack", (word)kernel_stack0_top - seen_esp);
-	check("return address", seen_stack[0] > (u32)user_call_gate && seen_stack[0] < (u32)user_call_gate + 40);
+	check("return address",
+		seen_stack[0] > (u32)user_call_gate && seen_stack[0] < (u32)user_call_gate + 40);
 	value("old cs", seen_stack[1]);
 	value("first parameter", seen_stack[2]);
 	value("second parameter", seen_stack[3]);
@@ -87,7 +94,10 @@ void guest_main(void)
 	gate(GATE_CALL, 3, KERNEL_CS, (word)gate_target, 0);
 	go("jmp by a gate to a higher privilege", user_jmp_gate);
 
-	/* the new stack is checked: #TS with its selector. Of level 1, since the event itself needs that of level 0. */
+	/*
+	 * the new stack is checked: #TS with its selector. Of level 1, since the event itself needs
+	 * that of level 0.
+	 */
 	/* level 1: a gate may not lead to less privilege than the caller's, and may to level 1 */
 	gdt[OTHER / 8] = descriptor(0, 0xfffff, 0xbb, FLAGS_32);
 	gdt[OTHER / 8 + 1] = descriptor(0, 0xfffff, 0xb3, FLAGS_32);

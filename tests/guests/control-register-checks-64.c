@@ -2,15 +2,17 @@
 /* Changes of control registers that are refused in long mode (AMD64 volume 2, 3.1 and 14.6). */
 #include "guest.h"
 
-#define CR0_TRY(name, v) \
-	do { \
-		TRY(__asm__ volatile(CODE("mov %0, %%cr0") "mov %1, %%cr0" ::"r"(v), "r"(cr0) : "memory")); \
-		report(name); \
+#define CR0_TRY(name, v)                                                                      \
+	do {                                                                                  \
+		TRY(__asm__ volatile(CODE("mov %0, %%cr0") "mov %1, %%cr0" ::"r"(v), "r"(cr0) \
+				     : "memory"));                                            \
+		report(name);                                                                 \
 	} while (0)
-#define CR4_TRY(name, v) \
-	do { \
-		TRY(__asm__ volatile(CODE("mov %0, %%cr4") "mov %1, %%cr4" ::"r"(v), "r"(cr4) : "memory")); \
-		report(name); \
+#define CR4_TRY(name, v)                                                                      \
+	do {                                                                                  \
+		TRY(__asm__ volatile(CODE("mov %0, %%cr4") "mov %1, %%cr4" ::"r"(v), "r"(cr4) \
+				     : "memory"));                                            \
+		report(name);                                                                 \
 	} while (0)
 
 void guest_main(void)
@@ -29,7 +31,8 @@ void guest_main(void)
 	CR4_TRY("cr4: bit 19", cr4 | 1ul << 19);
 	CR4_TRY("cr4: PAE off in long mode", cr4 & ~CR4_PAE);
 	CR4_TRY("cr4: every bit that the model has but PCIDE",
-		cr4 | CR4_TSD | CR4_DE | CR4_PSE | CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP);
+		cr4 | CR4_TSD | CR4_DE | CR4_PSE | CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT |
+			CR4_OSXSAVE | CR4_SMEP | CR4_SMAP);
 	value("cr4 afterwards is as before", cr4_get() == cr4);
 	SHOW("cr3: bit 52", "mov %0, %%cr3", "r"(cr3_get() | 1ul << 52));
 	if (HAS_PCID) {

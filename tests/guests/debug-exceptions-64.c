@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Debug exceptions in 64-bit mode. */
-#define IRET_RF(label) \
+#define IRET_RF(label)                                                                                            \
 	"mov %%ss, %%eax; mov %%rsp, %%rcx; push %%rax; push %%rcx; push $0x10002; mov %%cs, %%eax; push %%rax; " \
 	"lea " #label "f(%%rip), %%rax; push %%rax; iretq\n"
 #include "debug.h"

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Every exception that an instruction can raise in 32-bit protected mode, with its error code and the address told. */
-#define PRIVILEGED_MODE(X) \
-	X(into_with_overflow, "mov $0x7fffffff, %eax; inc %eax; into")
+/*
+ * Every exception that an instruction can raise in 32-bit protected mode, with its error code and
+ * the address told.
+ */
+#define PRIVILEGED_MODE(X) X(into_with_overflow, "mov $0x7fffffff, %eax; inc %eax; into")
 #include "faults.h"
 
 void guest_main(void)

@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* lret and iret in 32-bit protected mode: privileges, what they check and what they leave (AMD64 volume 3, RET far and IRET). */
+/*
+ * lret and iret in 32-bit protected mode: privileges, what they check and what they leave (AMD64
+ * volume 3, RET far and IRET).
+ */
 #include "guest.h"
 
 static void iret_frame(const char *name, word ip, word cs, word flags, word sp, word ss)
 {
-	TRY(__asm__ volatile("push %4; push %3; push %2; push %1; push %0\n" CODE("iret") ::"m"(ip), "m"(cs), "m"(flags), "m"(sp),
-			     "m"(ss)
+	TRY(__asm__ volatile("push %4; push %3; push %2; push %1; push %0\n" CODE("iret")::"m"(ip),
+			     "m"(cs), "m"(flags), "m"(sp), "m"(ss)
 			     : "memory"));
 	report(name);
 }
 
 static void retf_frame(const char *name, word ip, word cs, word sp, word ss)
 {
-	TRY(__asm__ volatile("push %3; push %2; push %1; push %0\n" CODE("lret") ::"m"(ip), "m"(cs), "m"(sp), "m"(ss) : "memory"));
+	TRY(__asm__ volatile("push %3; push %2; push %1; push %0\n" CODE("lret")::"m"(ip), "m"(cs),
+			     "m"(sp), "m"(ss)
+			     : "memory"));
 	report(name);
 }
 
@@ -44,10 +49,13 @@ void guest_main(void)
 	retf_frame("lret: cs absent", ip, GDT_FREE | 3, sp, USER_DS | 3);
 
 	/* flags that iret sets at each level */
-	iret_frame("iret to CPL 3, all flags", ip, USER_CS32 | 3, 0x247fd7 & ~FLAG_TF & ~FLAG_NT, sp, USER_DS | 3);
+	iret_frame("iret to CPL 3, all flags", ip, USER_CS32 | 3, 0x247fd7 & ~FLAG_TF & ~FLAG_NT,
+		sp, USER_DS | 3);
 	value("flags at CPL 3", trap.flags & 0x3fffff & ~FLAG_RF);
 	word got;
-	__asm__ volatile("pushf; push %%cs; push $1f; orl $0x3ad5, 8(%%esp); iret; 1: pushf; pop %0; push $2; popf" : "=r"(got)::"memory", "cc");
+	__asm__ volatile(
+		"pushf; push %%cs; push $1f; orl $0x3ad5, 8(%%esp); iret; 1: pushf; pop %0; push $2; popf"
+		: "=r"(got)::"memory", "cc");
 	value("flags at CPL 0", got);
 
 	/* CPL 3 with IOPL 0 changes neither IF nor IOPL by popf, and there is no fault */
@@ -64,9 +72,11 @@ void guest_main(void)
 	TRY_USER(user_iret_up, 0, 0);
 	report("iret to CPL 0 from CPL 3");
 }
+/* clang-format off */
 __asm__(".pushsection .user\n"
 	"user_popf: push $0x3cd7; popf; int $0x80\n"
 	"user_iret_same: push $0x3cd7; push %cs; push $1f; iret; 1: int $0x80\n"
 	"user_sti:\n" UCODE("sti; cli") "int $0x80\n"
 	"user_iret_up: push $2; push $8; push $user_exit\n" UCODE("iret") "int $0x80\n"
 	".popsection");
+/* clang-format on */

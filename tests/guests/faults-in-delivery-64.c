@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Faults met while an event is delivered: told instead of it, or as a double fault (AMD64 volume 2, 8.2.9). */
+/*
+ * Faults met while an event is delivered: told instead of it, or as a double fault (AMD64 volume 2,
+ * 8.2.9).
+ */
 #include "guest.h"
 
 #define HOLE 0x500000000000ul /* nothing is mapped from here on */
@@ -26,16 +29,19 @@ void guest_main(void)
 	idt[DF].flags |= 1;
 
 	/* the stack cannot be written: page fault, then another while that is told */
-	TRY(__asm__ volatile("mov %0, %%rsp\n" CODE("push %%rax") ::"r"(HOLE + 64)));
+	TRY(__asm__ volatile("mov %0, %%rsp\n" CODE("push %%rax")::"r"(HOLE + 64)));
 	report("push to a hole");
-	TRY(__asm__ volatile("mov %0, %%rsp\n" CODE("ud2") ::"r"(HOLE + 64)));
+	TRY(__asm__ volatile("mov %0, %%rsp\n" CODE("ud2")::"r"(HOLE + 64)));
 	report("ud2 with rsp in a hole");
-	TRY(__asm__ volatile("mov %0, %%rsp\n" CODE("ud2") ::"r"(0x800000001000ul)));
+	TRY(__asm__ volatile("mov %0, %%rsp\n" CODE("ud2")::"r"(0x800000001000ul)));
 	report("ud2 with rsp not canonical");
-	TRY(__asm__ volatile("mov %0, %%rsp\n" CODE("int $0x40") ::"r"(HOLE + 64)));
+	TRY(__asm__ volatile("mov %0, %%rsp\n" CODE("int $0x40")::"r"(HOLE + 64)));
 	report("int with rsp in a hole");
 
-	/* an IST stack in a hole: #PF is told on the usual one. Benign or contributory, then #PF: #PF alone. */
+	/*
+	 * an IST stack in a hole: #PF is told on the usual one. Benign or contributory, then #PF:
+	 * #PF alone.
+	 */
 	tss.ist[1] = HOLE + 4096;
 	idt[0x40].flags |= 2;
 	SHOW("int on a stack in a hole", "int $0x40");
@@ -52,7 +58,7 @@ void guest_main(void)
 	value("ud2 on a stack that is not canonical: vector", trap.vector);
 	SHOW("#DE on a stack that is not canonical", "div %0", "r"(0), "a"(1), "d"(0));
 	idt[PF].flags |= 2;
-	SHOW("#PF on a stack that is not canonical", "mov (%0), %%al", "r"(HOLE) );
+	SHOW("#PF on a stack that is not canonical", "mov (%0), %%al", "r"(HOLE));
 	idt[PF].flags &= (u16)~7;
 	idt[0x40].flags &= (u16)~7;
 	idt[UD].flags &= (u16)~7;
@@ -88,8 +94,9 @@ void guest_main(void)
 	table[1] &= ~2ul;
 	invlpg(AREA + 4096);
 	cr0_set(cr0_get() | CR0_WP);
-	TRY(__asm__ volatile(CODE("mov %0, %%ds") ::"r"(2048)));
-	trap.cr2 &= ~0xffful; /* how wide the access to the descriptor is is the processor's own affair */
+	TRY(__asm__ volatile(CODE("mov %0, %%ds")::"r"(2048)));
+	trap.cr2 &=
+		~0xffful; /* how wide the access to the descriptor is is the processor's own affair */
 	report("accessed bit to set in a read-only page");
 	value("it is not set", (word)(*(volatile u64 *)(AREA + 4096) >> 40 & 1));
 	cr0_set(cr0_get() & ~CR0_WP);
@@ -108,6 +115,6 @@ void guest_main(void)
 	report("the same with an IST stack for #PF");
 	tss.rsp[0] = (word)kernel_stack0_top;
 	/* iretq whose frame lies in a hole */
-	TRY(__asm__ volatile("mov %0, %%rsp\n" CODE("iretq") ::"r"(HOLE)));
+	TRY(__asm__ volatile("mov %0, %%rsp\n" CODE("iretq")::"r"(HOLE)));
 	report("iretq from a hole");
 }

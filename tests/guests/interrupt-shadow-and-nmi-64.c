@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* When interrupts and NMIs are taken: after sti and mov ss, by popf, at once by iret; NMIs blocked until iret; IST. */
+/*
+ * When interrupts and NMIs are taken: after sti and mov ss, by popf, at once by iret; NMIs blocked
+ * until iret; IST.
+ */
 #include "guest.h"
 
 #define VECTOR 0x50
@@ -21,18 +24,22 @@ static void self(u32 icr_low)
 	apic_write(0x300, 0x40000 | icr_low);
 }
 
-/* With an interrupt pending and IF 0, runs text and tells how many times and where it came; label 1 is offset 0. */
-#define PENDING(name, text) \
-	do { \
-		word start; \
-		hits = 0; \
-		self(VECTOR); \
-		__asm__ volatile("lea 1f(%%rip), %0\n 1:" text "\n nop; cli" : "=r"(start)::"memory", "cc", "rax", "rcx"); \
-		print("%s: %d", name, (int)hits); \
-		if (hits) \
-			print(" +%d", (int)(last_ip - start)); \
-		print("\n"); \
-		__asm__ volatile("sti; nop; nop; cli"); \
+/*
+ * With an interrupt pending and IF 0, runs text and tells how many times and where it came; label 1
+ * is offset 0.
+ */
+#define PENDING(name, text)                                                    \
+	do {                                                                   \
+		word start;                                                    \
+		hits = 0;                                                      \
+		self(VECTOR);                                                  \
+		__asm__ volatile("lea 1f(%%rip), %0\n 1:" text "\n nop; cli"   \
+				 : "=r"(start)::"memory", "cc", "rax", "rcx"); \
+		print("%s: %d", name, (int)hits);                              \
+		if (hits)                                                      \
+			print(" +%d", (int)(last_ip - start));                 \
+		print("\n");                                                   \
+		__asm__ volatile("sti; nop; nop; cli");                        \
 	} while (0)
 
 static volatile int nmi_count, nmi_inner, nmi_depth, nmi_max;
@@ -102,9 +109,11 @@ void guest_main(void)
 	PENDING("sti; cli: never", "sti; cli");
 	PENDING("sti; sti: the second has no shadow", "sti; sti; nop; nop");
 	PENDING("popf: at once", "push $0x202; popf; nop");
-	PENDING("iretq: at once", "mov %%ss, %%eax; mov %%rsp, %%rcx; push %%rax; push %%rcx; push $0x202; mov %%cs, %%eax; push %%rax; "
-				  "lea 2f(%%rip), %%rax; push %%rax; iretq; 2: nop; nop");
-	PENDING("popf; mov ss: at popf", "mov %%ss, %%eax; push $0x202; popf; mov %%eax, %%ss; nop");
+	PENDING("iretq: at once",
+		"mov %%ss, %%eax; mov %%rsp, %%rcx; push %%rax; push %%rcx; push $0x202; mov %%cs, %%eax; push %%rax; "
+		"lea 2f(%%rip), %%rax; push %%rax; iretq; 2: nop; nop");
+	PENDING("popf; mov ss: at popf",
+		"mov %%ss, %%eax; push $0x202; popf; mov %%eax, %%ss; nop");
 	PENDING("sti; hlt: wakes", "sti; hlt; nop");
 
 	/* with IF 1 an interrupt comes by itself */
@@ -127,15 +136,18 @@ void guest_main(void)
 	idt_set(VECTOR, GATE_INT, 0, vector_stub(VECTOR), 0);
 
 	/* stacks: rsp is aligned to 16, then five words are pushed; IST is used from any level */
-	__asm__ volatile("mov %%rsp, %%rcx; lea -8(%%rsp), %%rsp; int $0x50; mov %%rcx, %%rsp" ::: "rcx", "memory");
+	__asm__ volatile("mov %%rsp, %%rcx; lea -8(%%rsp), %%rsp; int $0x50; mov %%rcx, %%rsp" ::
+				 : "rcx", "memory");
 	value("the frame's alignment at the same level", (last_sp + sizeof(struct frame)) & 15);
 	tss.ist[2] = (word)stacks[0] + 4096;
 	idt[VECTOR].flags |= 3;
 	__asm__ volatile("int $0x50");
-	value("IST 3: distance from its top", (word)stacks[0] + 4096 - last_sp - sizeof(struct frame));
+	value("IST 3: distance from its top",
+		(word)stacks[0] + 4096 - last_sp - sizeof(struct frame));
 	tss.ist[2] -= 7;
 	__asm__ volatile("int $0x50");
-	value("IST 3 not aligned: distance from its top", (word)stacks[0] + 4096 - last_sp - sizeof(struct frame));
+	value("IST 3 not aligned: distance from its top",
+		(word)stacks[0] + 4096 - last_sp - sizeof(struct frame));
 	tss.ist[2] += 7;
 	/* from CPL 3, an interrupt takes rsp0, or IST */
 	hooks[VECTOR] = release_user;
@@ -145,8 +157,10 @@ void guest_main(void)
 		hits = 0;
 		self(VECTOR);
 		TRY(user_enter_flags(user_spin, 0, 0, 0x202, USER_CS | 3, USER_DS | 3));
-		print("interrupt at CPL 3: %d taken, cs %x, user went on to %x, on %s\n", (int)hits, last_ip, trap.ax,
-		      last_sp >= (word)stacks[0] && last_sp < (word)stacks[0] + 4096 ? "the IST" : "rsp0");
+		print("interrupt at CPL 3: %d taken, cs %x, user went on to %x, on %s\n", (int)hits,
+			last_ip, trap.ax,
+			last_sp >= (word)stacks[0] && last_sp < (word)stacks[0] + 4096 ? "the IST"
+										       : "rsp0");
 	}
 	idt[VECTOR].flags &= (u16)~7;
 	hooks[VECTOR] = on_interrupt;

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* The I/O APIC (Intel 82093AA data sheet): edge and level, masks, polarity, remote IRR and EOI, physical and logical destination. */
+/*
+ * The I/O APIC (Intel 82093AA data sheet): edge and level, masks, polarity, remote IRR and EOI,
+ * physical and logical destination.
+ */
 #include "guest.h"
 
 #define IOAPIC 0xfec00000ul
 static volatile unsigned count;
 static volatile u8 order[16];
-static volatile unsigned acknowledge_at = 1; /* the interrupt in which the device lets go of the line */
+static volatile unsigned acknowledge_at =
+	1; /* the interrupt in which the device lets go of the line */
 
 static u32 io_read(u8 index)
 {
@@ -65,7 +69,9 @@ void guest_main(void)
 		hooks[i] = on_vector;
 	apic_enable();
 	serial_request(0);
-	check("version 0x11 or 0x20, 24 pins", ((io_read(1) & 0xff) == 0x11 || (io_read(1) & 0xff) == 0x20) && io_read(1) >> 16 == 23);
+	check("version 0x11 or 0x20, 24 pins",
+		((io_read(1) & 0xff) == 0x11 || (io_read(1) & 0xff) == 0x20) &&
+			io_read(1) >> 16 == 23);
 	value("id register's other bits", io_read(0) & 0xf0ffffff);
 	for (int i = 0; i < 24; i++)
 		entry(i, 0, 0x10000);
@@ -106,7 +112,10 @@ void guest_main(void)
 		window();
 	show("level, line high until the third");
 	acknowledge_at = 1;
-	/* pending in the local APIC, not yet accepted: remote irr is set, and a mask does not take it back */
+	/*
+	 * pending in the local APIC, not yet accepted: remote irr is set, and a mask does not take
+	 * it back
+	 */
 	serial_request(1);
 	value("remote irr while pending", io_read(0x18) & 0x4000);
 	value("irr in the local APIC", apic_read(0x220) >> 5 & 1);

@@ -9,6 +9,7 @@ static u64 pds[4][512] __attribute__((aligned(4096)));
 volatile u64 seen[8];
 
 void long_mode_visit(u32 cr3);
+/* clang-format off */
 __asm__("long_mode_visit: push %ebx; push %esi; push %edi; push %ebp; mov 20(%esp), %eax; mov %eax, %cr3\n"
 	" mov %cr0, %eax; or $0x80000000, %eax; mov %eax, %cr0\n"
 	/* compatibility mode now */
@@ -24,6 +25,7 @@ __asm__("long_mode_visit: push %ebx; push %esi; push %edi; push %ebp; mov 20(%es
 	" and $~0x100, %eax; wrmsr; mov %eax, seen + 32\n"
 	" pop %ebp; pop %edi; pop %esi; pop %ebx; ret\n"
 	".pushsection .data\n long_mode_back: .long 2b; .word 8\n .popsection");
+/* clang-format on */
 
 void guest_main(void)
 {
@@ -57,7 +59,7 @@ void guest_main(void)
 	/* paging on in PAE's form, LME cannot be changed */
 	cr3_set((u32)pae_pdpt);
 	cr0_set(cr0 | CR0_PG);
-	TRY(__asm__ volatile(CODE("wrmsr") ::"c"(MSR_EFER), "a"(EFER_LME), "d"(0)));
+	TRY(__asm__ volatile(CODE("wrmsr")::"c"(MSR_EFER), "a"(EFER_LME), "d"(0)));
 	report("LME while paging");
 	cr0_set(cr0);
 	msr_set(MSR_EFER, 0);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Four-level paging with 4 KiB pages: rights, error codes, accessed and dirty bits, reserved bits, flushing. */
+/*
+ * Four-level paging with 4 KiB pages: rights, error codes, accessed and dirty bits, reserved bits,
+ * flushing.
+ */
 #define ENTRY u64
 #include "paging.h"
 

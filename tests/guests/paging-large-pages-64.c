@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* 2 MiB and 1 GiB pages: rights, accessed and dirty bits, reserved address bits, and that the offset is whole. */
+/*
+ * 2 MiB and 1 GiB pages: rights, accessed and dirty bits, reserved address bits, and that the
+ * offset is whole.
+ */
 #define ENTRY u64
 #include "paging.h"
 

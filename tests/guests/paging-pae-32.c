@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* PAE paging: three levels, the first held in four registers that a load of CR3 fills (AMD64 volume 2, 5.2.3). */
+/*
+ * PAE paging: three levels, the first held in four registers that a load of CR3 fills (AMD64 volume
+ * 2, 5.2.3).
+ */
 #define ENTRY u64
 #include "paging.h"
 
@@ -14,8 +17,8 @@ void guest_main(void)
 	for (u32 i = 0; i < 2048; i++)
 		directories[i >> 9][i & 511] = (u64)i << 21 | PS | P | W;
 	for (u32 i = 0; i < 1024; i++)
-		low[i >> 9][i & 511] =
-			i << 12 | P | W | (i << 12 >= (u32)user_start && i << 12 < (u32)user_end ? U : 0);
+		low[i >> 9][i & 511] = i << 12 | P | W |
+			(i << 12 >= (u32)user_start && i << 12 < (u32)user_end ? U : 0);
 	directories[0][0] = (u32)low[0] | P | W | U;
 	directories[0][1] = (u32)low[1] | P | W | U;
 	for (int i = 0; i < 4; i++)

@@ -5,7 +5,10 @@
 
 static u8 *va;
 
-/* Reads of descriptor tables are the system's own, whatever EFLAGS.AC is: not allowed in a user page. */
+/*
+ * Reads of descriptor tables are the system's own, whatever EFLAGS.AC is: not allowed in a user
+ * page.
+ */
 static void implicit_table_read(void)
 {
 	u64 *ldt = (u64 *)(va + 0x100);
@@ -83,7 +86,6 @@ void guest_main(void)
 		touch_read(walk.va);
 	}));
 	report("AC by popf");
-	/* a handler is entered with AC as it was; the event's own stores go to a supervisor stack */
 	cr4_set(cr4_get() & ~CR4_SMAP);
 	TRY_USER(user_read8, walk.va, 0);
 	report("CPL 3 reads");

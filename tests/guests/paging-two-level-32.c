@@ -10,9 +10,13 @@ void guest_main(void)
 	u32 *pt = page_alloc(), *low = page_alloc();
 	u8 *page = page_alloc(), *next = page_alloc(), *other = page_alloc();
 
-	/* the first 4 MiB in 4 KiB pages, so that only what is for CPL 3 is CPL 3's; the rest in large ones */
+	/*
+	 * the first 4 MiB in 4 KiB pages, so that only what is for CPL 3 is CPL 3's; the rest in
+	 * large ones
+	 */
 	for (u32 i = 0; i < 1024; i++) {
-		low[i] = i << 12 | P | W | (i << 12 >= (u32)user_start && i << 12 < (u32)user_end ? U : 0);
+		low[i] = i << 12 | P | W |
+			(i << 12 >= (u32)user_start && i << 12 < (u32)user_end ? U : 0);
 		directory[i] = i << 22 | PS | P | W;
 	}
 	directory[0] = (u32)low | P | W | U;
@@ -51,7 +55,10 @@ void guest_main(void)
 	fill(table, 0, 4096);
 	table[0] = (u32)other | P | W | U;
 	*(u32 *)(other + 8) = 0x0badcafe;
-	/* the program's own large pages would change their meaning, too: only the first 4 MiB are used meanwhile */
+	/*
+	 * the program's own large pages would change their meaning, too: only the first 4 MiB are
+	 * used meanwhile
+	 */
 	directory[2] = (u32)page_alloc() | P | W;
 	for (u32 i = 0; i < 1024; i++)
 		((u32 *)(directory[2] & ~0xfffu))[i] = (0x800000 + (i << 12)) | P | W;
@@ -63,7 +70,8 @@ void guest_main(void)
 	/* a directory that is also its own table: every table is seen in the last 4 MiB */
 	directory[1023] = (u32)directory | P | W;
 	cr3_set(cr3_get());
-	value("self-map: the pte of 0x40000000", ((volatile u32 *)0xffc00000)[0x40000000 >> 12] == pt[0]);
+	value("self-map: the pte of 0x40000000",
+		((volatile u32 *)0xffc00000)[0x40000000 >> 12] == pt[0]);
 	value("self-map: the directory's own entry", ((volatile u32 *)0xfffff000)[1023] & 0xf);
 	((volatile u32 *)0xffc00000)[0x40000000 >> 12] = 0;
 	invlpg(0x40000000);

@@ -23,7 +23,7 @@ static void invpcid_try(const char *name, word type, word pcid, word address)
 		u64 pcid, address;
 	} d = {pcid, address};
 
-	TRY(__asm__ volatile(CODE("invpcid %0, %1") ::"m"(d), "r"(type) : "memory"));
+	TRY(__asm__ volatile(CODE("invpcid %0, %1")::"m"(d), "r"(type) : "memory"));
 	report(name);
 }
 
@@ -115,7 +115,8 @@ void guest_main(void)
 	invpcid_try("type 0, address not canonical", 0, 1, 0x800000000000);
 	invpcid_try("type 1, address not canonical is ignored", 1, 1, 0x800000000000);
 	extern u8 user_invpcid[];
-	__asm__(".pushsection .user\n user_invpcid: xor %eax, %eax\n" UCODE("invpcid user_stack, %rax") "ret\n .popsection");
+	__asm__(".pushsection .user\n user_invpcid: xor %eax, %eax\n" UCODE(
+		"invpcid user_stack, %rax") "ret\n .popsection");
 	TRY_USER(user_invpcid, 0, 0);
 	report("invpcid at CPL 3");
 	cr3_set((word)pml4);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The 8259 pair (Intel 8259A data sheet), requested by the 8254's output, by the RTC and by the serial port. */
+/*
+ * The 8259 pair (Intel 8259A data sheet), requested by the 8254's output, by the RTC and by the
+ * serial port.
+ */
 #include "guest.h"
 
 static volatile u8 order[32];
@@ -93,7 +96,9 @@ void guest_main(void)
 	outb(0x20, 0x20);
 	value("isr after EOI", pic_isr(0x20));
 
-	/* priorities: line 0 before line 4; line 4 waits while 0 is in service, and 0 interrupts 4 */
+	/*
+	 * priorities: line 0 before line 4; line 4 waits while 0 is in service, and 0 interrupts 4
+	 */
 	pit_quiet();
 	outb(0x21, 0xee);
 	serial_request(1);
@@ -115,7 +120,6 @@ void guest_main(void)
 	outb(0x20, 0x20);
 	value("isr after nonspecific EOI", pic_isr(0x20));
 
-	/* a request that is gone when it is acknowledged is spurious: vector of line 7, not in service */
 	pit_quiet();
 	outb(0x21, 0xff);
 	serial_request(0);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Power-off as ACPI describes it: SLP_TYP from \_S5 in the DSDT, written to PM1a_CNT (ACPI 6.4, 4.8.3.2.1 and 7.4.2). */
+/*
+ * Power-off as ACPI describes it: SLP_TYP from \_S5 in the DSDT, written to PM1a_CNT (ACPI 6.4,
+ * 4.8.3.2.1 and 7.4.2).
+ */
 #include "guest.h"
 
 static int same(const u8 *p, const char *text, int n)
@@ -40,7 +43,10 @@ void guest_main(void)
 	check("_S5", s5 && s5[0] == 0x12);
 	if (!s5)
 		return;
-	/* PackageOp, PkgLength (one to four bytes), count, then the first integer: Zero, One or a byte */
+	/*
+	 * PackageOp, PkgLength (one to four bytes), count, then the first integer: Zero, One or a
+	 * byte
+	 */
 	s5 += 1 + 1 + (s5[1] >> 6) + 1;
 	u16 type = *s5 == 0x0a ? s5[1] : *s5 == 1;
 	u16 port = (u16) * (u32 *)(fadt + 64);

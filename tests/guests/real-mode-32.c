@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Real mode from protected mode and back: the interrupt table, addresses of 16 bits, limits, and "unreal" mode. */
+/*
+ * Real mode from protected mode and back: the interrupt table, addresses of 16 bits, limits, and
+ * "unreal" mode.
+ */
 #include "guest.h"
 
 /*
@@ -11,9 +14,10 @@
 #define STRING_(x) #x
 #define STRING(x) STRING_(x)
 #define R(label) "(" #label " - real_base + " STRING(ORIGIN) ")"
-#define NOTE 0x8f00   /* vector, ip, cs, flags as noted by the stubs */
+#define NOTE 0x8f00 /* vector, ip, cs, flags as noted by the stubs */
 #define RESUME 0x8f10
 
+/* clang-format off */
 /* Runs text; result n: the vector (0xff none) and where it was told, relative to text. */
 #define ATTEMPT(n, text) \
 	"movw $(79f - real_base + 0x8000), " STRING(RESUME) "\n movw $0xff, " STRING(NOTE) "\n movw $(78f - real_base + 0x8000), " STRING( \
@@ -24,8 +28,10 @@
 /* A word as result n. */
 #define KEEP(n, reg) "movw %" reg ", " STRING(RESULT) " + " #n "*4; movw $0, " STRING(RESULT) " + " #n "*4 + 2\n"
 
+/* clang-format on */
 extern u8 real_base[], real_end[];
 void real_run(void);
+/* clang-format off */
 __asm__(".text\n"
 	"real_run: pusha; pushf; cli\n"
 	" mov %esp, 0x8f20\n"
@@ -65,7 +71,10 @@ __asm__(".text\n"
 	ATTEMPT(12, "xor %ax, %ax; mov %ax, %fs; mov $0x200000, %ebx; movb %fs:(%ebx), %al")
 	/* 16-bit addresses wrap at 64 KiB */
 	" movw $0xabcd, 0x7000; mov $0xfff0, %bx; mov $0x7010, %si; movw (%bx,%si), %ax\n" KEEP(13, "ax")
-	/* ffff:0010 is 1 MiB, since A20 is on: the multiboot header's code is there, not the interrupt table */
+	/*
+	 * ffff:0010 is 1 MiB, since A20 is on: the multiboot header's code is there, not the
+	 * interrupt table
+	 */
 	" mov $0xffff, %ax; mov %ax, %es; movw %es:0x10, %ax; xor %bx, %bx; mov %bx, %es; cmpw 0, %ax; sete %al; movzbw %al, %ax\n" KEEP(14, "ax")
 	/* sp wraps */
 	" mov $0x6000, %ax; mov %ax, %ss; xor %sp, %sp; push $0x1234; mov %sp, %cx; mov $0x6000, %ax; mov %ax, %es; movw %es:0xfffe, %ax; "
@@ -97,13 +106,45 @@ __asm__(".text\n"
 	"real_idt3: .word 0x3ff\n .long 0\n"
 	".code32\n"
 	"real_end:\n");
+/* clang-format on */
 
 static const char *const names[] = {
-	"smsw: PE", "int 0x10", "its cs", "#DE", "#UD", "int3", "into", "word at 0xffff", "byte at 0xffff", "32-bit address past the limit",
-	"word at 0xffff by bp", "fs with a limit of 4 GiB", "the same after a load of fs", "bx + si wraps", "ffff:0010 wraps to 0", "sp wraps",
-	"and writes at 0xfffe", "sldt", "str", "arpl", "lar", "verr", "int 0x1f", "far call: cs", "pushl: low", "pushl: high", "pushw",
-	"32-bit operand", "flags: high bits", "flags: IOPL and NT by popf", "int by a table elsewhere", "int 2 with another ds", "ds",
-	"clts", "jcxz looks at cx", "loop counts cx",
+	"smsw: PE",
+	"int 0x10",
+	"its cs",
+	"#DE",
+	"#UD",
+	"int3",
+	"into",
+	"word at 0xffff",
+	"byte at 0xffff",
+	"32-bit address past the limit",
+	"word at 0xffff by bp",
+	"fs with a limit of 4 GiB",
+	"the same after a load of fs",
+	"bx + si wraps",
+	"ffff:0010 wraps to 0",
+	"sp wraps",
+	"and writes at 0xfffe",
+	"sldt",
+	"str",
+	"arpl",
+	"lar",
+	"verr",
+	"int 0x1f",
+	"far call: cs",
+	"pushl: low",
+	"pushl: high",
+	"pushw",
+	"32-bit operand",
+	"flags: high bits",
+	"flags: IOPL and NT by popf",
+	"int by a table elsewhere",
+	"int 2 with another ds",
+	"ds",
+	"clts",
+	"jcxz looks at cx",
+	"loop counts cx",
 };
 
 void guest_main(void)
@@ -119,11 +160,13 @@ void guest_main(void)
 	for (int i = 0; i < 32; i++) {
 		ivt[i * 2] = (u16)(ORIGIN + i * 5);
 		ivt[i * 2 + 1] = 0;
-		other[i * 2] = (u16)(ORIGIN + ((i + 1) & 31) * 5); /* off by one, to tell them apart */
+		other[i * 2] =
+			(u16)(ORIGIN + ((i + 1) & 31) * 5); /* off by one, to tell them apart */
 		other[i * 2 + 1] = 0;
 	}
 	real_run();
 	check("back in protected mode", cr0_get() & CR0_PE);
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		print("%s: %x +%d\n", names[i], (word)result[i * 2], (int)(int16_t)result[i * 2 + 1]);
+		print("%s: %x +%d\n", names[i], (word)result[i * 2],
+			(int)(int16_t)result[i * 2 + 1]);
 }

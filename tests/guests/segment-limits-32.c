@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Limits and rights of segments at each access (AMD64 volume 2, 4.12.1; 4.7.2 for expand-down). "outside" lines must fault. */
+/*
+ * Limits and rights of segments at each access (AMD64 volume 2, 4.12.1; 4.7.2 for expand-down).
+ * "outside" lines must fault.
+ */
 #include "guest.h"
 
 static u8 buffer[0x4000] __attribute__((aligned(4096)));
@@ -8,16 +11,16 @@ static void read_at(const char *where, u32 offset, int size)
 {
 	switch (size) {
 	case 1:
-		TRY(__asm__ volatile(CODE("movb %%fs:(%0), %%al") ::"r"(offset) : "eax"));
+		TRY(__asm__ volatile(CODE("movb %%fs:(%0), %%al")::"r"(offset) : "eax"));
 		break;
 	case 2:
-		TRY(__asm__ volatile(CODE("movw %%fs:(%0), %%ax") ::"r"(offset) : "eax"));
+		TRY(__asm__ volatile(CODE("movw %%fs:(%0), %%ax")::"r"(offset) : "eax"));
 		break;
 	case 4:
-		TRY(__asm__ volatile(CODE("movl %%fs:(%0), %%eax") ::"r"(offset) : "eax"));
+		TRY(__asm__ volatile(CODE("movl %%fs:(%0), %%eax")::"r"(offset) : "eax"));
 		break;
 	default:
-		TRY(__asm__ volatile(CODE("movq %%fs:(%0), %%mm0") ::"r"(offset)));
+		TRY(__asm__ volatile(CODE("movq %%fs:(%0), %%mm0")::"r"(offset)));
 	}
 	print("%s %d at %x", where, size, (word)offset);
 	report("");
@@ -88,7 +91,9 @@ void guest_main(void)
 	SHOW("outside: write by cs", "movb %%al, %%cs:(%0)", "r"(buffer), "a"(0));
 	/* code that cannot be read, at the same addresses */
 	gdt[GDT_FREE / 8 + 1] = descriptor(0, 0xfffff, 0x99, 0xc);
-	TRY(__asm__ volatile("ljmp %0, $1f\n 1:" CODE("movb %%cs:(%1), %%al\n") ::"i"(GDT_FREE + 8), "r"(buffer) : "eax"));
+	TRY(__asm__ volatile(
+		"ljmp %0, $1f\n 1:" CODE("movb %%cs:(%1), %%al\n")::"i"(GDT_FREE + 8), "r"(buffer)
+		: "eax"));
 	report("outside: read by cs of execute-only code");
 	__asm__ volatile("ljmp %0, $1f\n 1:" ::"i"(KERNEL_CS));
 
@@ -129,11 +134,15 @@ void guest_main(void)
 	else
 		report_trap(), print("\n");
 	target.offset = 4;
-	TRY(__asm__ volatile(CODE("lcall *%0") ::"m"(target) : "memory", "eax"));
+	TRY(__asm__ volatile(CODE("lcall *%0")::"m"(target) : "memory", "eax"));
 	report("outside: far call past the end");
 }
 
-/* ss:esp is user_stack + something: the segment's base is user_stack, so an offset into it is wanted */
+/*
+ * ss:esp is user_stack + something: the segment's base is user_stack, so an offset into it is
+ * wanted
+ */
+/* clang-format off */
 __asm__(".pushsection .user\n"
 	"user_stack_probe: mov $0x23, %eax; mov %eax, %ds; mov $0xefd, %esp\n" UCODE("pop %eax") "int $0x80\n"
 	"user_stack_probe2: mov $0x23, %eax; mov %eax, %ds; mov $0xefd, %ebp\n" UCODE("mov (%ebp), %eax") "int $0x80\n"
@@ -141,3 +150,4 @@ __asm__(".pushsection .user\n"
 	"user_stack_probe4: mov $0x23, %eax; mov %eax, %ds; mov $0xf04, %esp\n" UCODE("call 1f\n 1:") "int $0x80\n"
 	"user_stack_probe5: mov $0x23, %eax; mov %eax, %ds; mov $0xf02, %esp\n" UCODE("enter $16, $0") "int $0x80\n"
 	".popsection");
+/* clang-format on */

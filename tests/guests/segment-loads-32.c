@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Every descriptor type, present and not, by every way to look at it: mov to ds and ss, lar, lsl, verr, verw, lldt, ltr. */
+/*
+ * Every descriptor type, present and not, by every way to look at it: mov to ds and ss, lar, lsl,
+ * verr, verw, lldt, ltr.
+ */
 #include "guest.h"
 
 #define S GDT_FREE
@@ -95,7 +98,8 @@ void guest_main(void)
 	one(0x1a, 0);
 	one(0x72, 3);
 
-	static const word selectors[] = {0, 1, 3, 4, 0x3f8, 0x3ff, KERNEL_CS, KERNEL_DS, USER_DS, TSS_SELECTOR};
+	static const word selectors[] = {
+		0, 1, 3, 4, 0x3f8, 0x3ff, KERNEL_CS, KERNEL_DS, USER_DS, TSS_SELECTOR};
 	for (unsigned i = 0; i < sizeof(selectors) / sizeof(selectors[0]); i++) {
 		print("selector %x:", selectors[i]);
 		print_looks("cpl0", looks(selectors[i], 0));
@@ -116,9 +120,11 @@ void guest_main(void)
 
 	/* a null selector is loaded without a fault and refuses its use */
 	SHOW("es: null", "mov %0, %%es", "r"(0));
-	TRY(__asm__ volatile("mov %0, %%es\n" CODE("movb %%es:(%1), %%al")::"r"(0), "r"(0x200000) : "eax"));
+	TRY(__asm__ volatile("mov %0, %%es\n" CODE("movb %%es:(%1), %%al")::"r"(0), "r"(0x200000)
+			     : "eax"));
 	report("read by a null es");
-	TRY(__asm__ volatile("mov %0, %%fs\n" CODE("movb $0, %%fs:(%1)")::"r"(3), "r"(0x200000) : "memory"));
+	TRY(__asm__ volatile("mov %0, %%fs\n" CODE("movb $0, %%fs:(%1)")::"r"(3), "r"(0x200000)
+			     : "memory"));
 	report("write by a null fs, rpl 3");
 
 	/* arpl */

@@ -17,12 +17,14 @@ USER_DATA struct {
 } __attribute__((packed)) user_far = {0, 0};
 volatile u64 seen[8];
 extern u8 gate_target[], user_gate_call[], user_gate_jmp[];
+/* clang-format off */
 __asm__("gate_target: mov %rsp, seen; mov %cs, %eax; mov %rax, seen + 8; xor %eax, %eax; mov %ss, %eax; mov %rax, seen + 16\n"
 	" mov 8(%rsp), %rax; mov %rax, seen + 24; mov 16(%rsp), %rax; mov %rax, seen + 32; mov 24(%rsp), %rax; mov %rax, seen + 40; lretq\n"
 	".pushsection .user\n"
 	"user_gate_call: mov %rsp, %rbx\n" UCODE("lcall *user_far") "mov %rsp, %rax; sub %rbx, %rax; ret\n"
 	"user_gate_jmp:\n" UCODE("ljmp *user_far") "ret\n"
 	".popsection");
+/* clang-format on */
 
 static void gate(int type, int dpl, u16 selector, word offset)
 {
@@ -47,13 +49,17 @@ void guest_main(void)
 	gdt[OTHER / 8] = descriptor(0x100000, 0, ACCESS_DATA0, 0);
 	*(volatile u8 *)0x1000040 = 0x5a;
 	word v = 0;
-	TRY(__asm__ volatile("mov %1, %%ds\n" CODE("movzbl (%2), %%eax") : "=a"(v) : "r"(OTHER), "r"(0x1000040)));
+	TRY(__asm__ volatile("mov %1, %%ds\n" CODE("movzbl (%2), %%eax")
+			     : "=a"(v)
+			     : "r"(OTHER), "r"(0x1000040)));
 	value("ds with a base and a limit", v);
 	__asm__ volatile("mov %0, %%ds" ::"r"(0));
 	TRY(__asm__ volatile(CODE("movzbl (%1), %%eax") : "=a"(v) : "r"(0x1000040)));
 	value("null ds", v);
 	/* fs by a descriptor: 32 bits of base, and the limit does not count */
-	TRY(__asm__ volatile("mov %1, %%fs\n" CODE("movzbl %%fs:(%2), %%eax") : "=a"(v) : "r"(OTHER), "r"(0xf00040)));
+	TRY(__asm__ volatile("mov %1, %%fs\n" CODE("movzbl %%fs:(%2), %%eax")
+			     : "=a"(v)
+			     : "r"(OTHER), "r"(0xf00040)));
 	value("fs with a base by its descriptor", v);
 	value("its base msr", (word)msr_get(FSBASE));
 	msr_set(FSBASE, 0x800000);
@@ -66,11 +72,15 @@ void guest_main(void)
 	__asm__ volatile("mov %0, %%gs" ::"r"(OTHER));
 	value("a load of gs takes the base's high half away", (word)msr_get(GSBASE));
 	gdt[OTHER / 8] = descriptor(0, 0xfffff, 0x91, FLAGS_32);
-	TRY(__asm__ volatile("mov %0, %%ds\n" CODE("movb $1, (%1)")::"r"(OTHER), "r"(0x1000040) : "memory"));
+	TRY(__asm__ volatile("mov %0, %%ds\n" CODE("movb $1, (%1)")::"r"(OTHER), "r"(0x1000040)
+			     : "memory"));
 	report("write by a read-only ds is allowed");
 	__asm__ volatile("mov %0, %%ds" ::"r"(KERNEL_DS));
 
-	/* call gates have 16 bytes and lead to 64-bit code only; no parameters; rsp from the TSS, ss null */
+	/*
+	 * call gates have 16 bytes and lead to 64-bit code only; no parameters; rsp from the TSS,
+	 * ss null
+	 */
 	gate(GATE_CALL, 3, KERNEL_CS, (word)gate_target);
 	go("call gate from CPL 3");
 	value("rsp after the return", trap.ax);
@@ -136,6 +146,6 @@ void guest_main(void)
 	far.selector = OTHER;
 	extern u8 conforming_target[];
 	far.offset = (u32)(word)conforming_target;
-	TRY(__asm__ volatile(CODE("ljmp *%0\n conforming_target: int $0x70") ::"m"(far)));
+	TRY(__asm__ volatile(CODE("ljmp *%0\n conforming_target: int $0x70")::"m"(far)));
 	print("conforming 64-bit code: vector %x cs %x\n", trap.vector, trap.cs);
 }

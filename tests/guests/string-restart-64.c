@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Repeated string instructions that are interrupted: the registers say exactly how far they came, and they go on from there. */
+/*
+ * Repeated string instructions that are interrupted: the registers say exactly how far they came,
+ * and they go on from there.
+ */
 #define ENTRY u64
 #include "paging.h"
 
@@ -27,8 +30,8 @@ static void show(const char *name, word di, word si, word cx, word start)
 {
 	print("%s: faults %d", name, (int)faults);
 	if (faults)
-		print(", last at rdi +%x rsi +%x rcx %x, ip %s", fault_di - VA, fault_si - VA, fault_cx,
-		      fault_ip == start ? "its own" : "ANOTHER");
+		print(", last at rdi +%x rsi +%x rcx %x, ip %s", fault_di - VA, fault_si - VA,
+			fault_cx, fault_ip == start ? "its own" : "ANOTHER");
 	print(", in the end rdi +%x rsi +%x rcx %x\n", di - VA, si - VA, cx);
 	faults = 0;
 }
@@ -39,13 +42,15 @@ static void absent(int page)
 	invlpg(VA + (word)page * 4096);
 }
 
-#define STRING(name, text, to, from, n) \
-	do { \
-		word di = (to), si = (from), cx = (n), start; \
-		__asm__ volatile("lea 1f(%%rip), %3\n 1:" text : "+D"(di), "+S"(si), "+c"(cx), "=&r"(start) : "a"(0x5a5a5a5a5a5a5a5a) \
-				 : "memory", "cc"); \
-		show(name, di, si, cx, start); \
-		__asm__ volatile("cld"); \
+#define STRING(name, text, to, from, n)                                       \
+	do {                                                                  \
+		word di = (to), si = (from), cx = (n), start;                 \
+		__asm__ volatile("lea 1f(%%rip), %3\n 1:" text                \
+				 : "+D"(di), "+S"(si), "+c"(cx), "=&r"(start) \
+				 : "a"(0x5a5a5a5a5a5a5a5a)                    \
+				 : "memory", "cc");                           \
+		show(name, di, si, cx, start);                                \
+		__asm__ volatile("cld");                                      \
 	} while (0)
 
 static volatile unsigned ticks;
@@ -99,7 +104,8 @@ void guest_main(void)
 	absent(1);
 	STRING("rep stosb of 0 touches nothing", "rep stosb", VA + 4096, VA, 0);
 	table[1] |= P;
-	STRING("rep with a 32-bit count and address", "addr32 rep stosb", 0x1000000, VA, 0x100000003);
+	STRING("rep with a 32-bit count and address", "addr32 rep stosb", 0x1000000, VA,
+		0x100000003);
 	/* overlapping copies go byte by byte */
 	for (int i = 0; i < 16; i++)
 		*(volatile u8 *)(VA + (word)i) = (u8)i;
@@ -116,7 +122,9 @@ void guest_main(void)
 	for (int i = 0; i < 2000 && ticks < 5; i++) {
 		di = 0x1000000;
 		cx = size;
-		__asm__ volatile("lea 1f(%%rip), %%rdx; mov %%rdx, %2; sti; 1: rep stosb; cli" : "+D"(di), "+c"(cx), "=m"(rep_ip) : "a"(i)
+		__asm__ volatile("lea 1f(%%rip), %%rdx; mov %%rdx, %2; sti; 1: rep stosb; cli"
+				 : "+D"(di), "+c"(cx), "=m"(rep_ip)
+				 : "a"(i)
 				 : "rdx", "memory");
 		if (di != 0x1000000 + size || cx)
 			failed = 1;

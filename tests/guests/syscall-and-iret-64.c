@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* syscall, sysret, iretq and far returns in long mode, to 64-bit and compatibility mode (AMD64 volume 3, SYSCALL, SYSRET, IRET). */
+/*
+ * syscall, sysret, iretq and far returns in long mode, to 64-bit and compatibility mode (AMD64
+ * volume 3, SYSCALL, SYSRET, IRET).
+ */
 #include "guest.h"
 
 #define STAR 0xc0000081
@@ -11,6 +14,7 @@ volatile u64 seen[8]; /* rcx, r11, rflags, cs, ss, rsp, entry (1 long, 2 compati
 
 /* The entries: what the processor left, then back by a plain exception, which TRY catches. */
 extern u8 entry_long[], entry_compat[];
+/* clang-format off */
 __asm__("entry_compat: movq $2, seen + 48; jmp 1f\n"
 	"entry_long: movq $1, seen + 48\n"
 	"1: mov %rcx, seen; mov %r11, seen + 8; mov %rsp, seen + 40; mov $kernel_stack0_top, %esp; pushfq; popq seen + 16\n"
@@ -30,7 +34,9 @@ __asm__("entry_compat: movq $2, seen + 48; jmp 1f\n"
 	"user32_after: int $0x80\n"
 	".code64\n"
 	".popsection");
-extern u8 user_syscall[], user32_syscall[], user32_code[], user32_sysenter[], user32_wrap[], user32_push[], user32_rex[], user32_lcall[];
+/* clang-format on */
+extern u8 user_syscall[], user32_syscall[], user32_code[], user32_sysenter[], user32_wrap[],
+	user32_push[], user32_rex[], user32_lcall[];
 
 static void show_entry(const char *name, u64 rcx)
 {
@@ -38,8 +44,10 @@ static void show_entry(const char *name, u64 rcx)
 	report_trap();
 	print("\n");
 	if (trap.vector == 0x81)
-		print("%s: by %s, rcx right %d, r11 %q, flags %q, cs %q, ss %q, rsp kept %d\n", name, seen[6] == 1 ? "LSTAR" : "CSTAR",
-		      seen[0] == rcx, seen[1], seen[2], seen[3], seen[4], seen[5] >= (word)user_stack && seen[5] <= (word)user_stack_top);
+		print("%s: by %s, rcx right %d, r11 %q, flags %q, cs %q, ss %q, rsp kept %d\n",
+			name, seen[6] == 1 ? "LSTAR" : "CSTAR", seen[0] == rcx, seen[1], seen[2],
+			seen[3], seen[4],
+			seen[5] >= (word)user_stack && seen[5] <= (word)user_stack_top);
 }
 
 /* sysret with everything named; the processor's mode of operand decides where to. */
@@ -47,9 +55,15 @@ static void sysret_try(const char *name, int wide, u64 rcx, u64 r11)
 {
 	TRY({
 		if (wide)
-			__asm__ volatile("mov $user_stack_top - 8, %%rsp\n mov %1, %%r11\n" CODE("sysretq") ::"c"(rcx), "r"(r11) : "r11");
+			__asm__ volatile("mov $user_stack_top - 8, %%rsp\n mov %1, %%r11\n" CODE(
+						 "sysretq")::"c"(rcx),
+					 "r"(r11)
+					 : "r11");
 		else
-			__asm__ volatile("mov $user_stack_top - 8, %%rsp\n mov %1, %%r11\n" CODE("sysretl") ::"c"(rcx), "r"(r11) : "r11");
+			__asm__ volatile("mov $user_stack_top - 8, %%rsp\n mov %1, %%r11\n" CODE(
+						 "sysretl")::"c"(rcx),
+					 "r"(r11)
+					 : "r11");
 	});
 	print("%s: ", name);
 	report_trap();
@@ -60,7 +74,8 @@ static void sysret_try(const char *name, int wide, u64 rcx, u64 r11)
 
 static void iret_try(const char *name, word ip, word cs, word flags, word sp, word ss)
 {
-	TRY(__asm__ volatile("push %4; push %3; push %2; push %1; push %0\n" CODE("iretq") ::"r"(ip), "r"(cs), "r"(flags), "r"(sp), "r"(ss)
+	TRY(__asm__ volatile("push %4; push %3; push %2; push %1; push %0\n" CODE("iretq")::"r"(ip),
+			     "r"(cs), "r"(flags), "r"(sp), "r"(ss)
 			     : "memory"));
 	print("%s: ", name);
 	report_trap();
@@ -105,9 +120,15 @@ void guest_main(void)
 	sysret_try("sysretq, all flags", 1, (word)user_exit, 0x247ed7);
 	sysret_try("sysretq, RF and VM in r11", 1, (word)user_exit, 0x30002);
 	sysret_try("sysretl", 0, (word)user32_code, 2);
-	sysret_try("sysretl: high half of rcx is dropped", 0, (word)user32_code | 0xffffffff00000000, 2);
-	/* not canonical: this vendor loads it and faults at CPL 3 on the fetch; what matters here is only that it is #GP */
-	TRY(__asm__ volatile("mov $user_stack_top - 8, %%rsp\n mov $2, %%r11d\n" CODE("sysretq") ::"c"(0x800000000000) : "r11"));
+	sysret_try("sysretl: high half of rcx is dropped", 0,
+		(word)user32_code | 0xffffffff00000000, 2);
+	/*
+	 * not canonical: this vendor loads it and faults at CPL 3 on the fetch; what matters here
+	 * is only that it is #GP
+	 */
+	TRY(__asm__ volatile("mov $user_stack_top - 8, %%rsp\n mov $2, %%r11d\n" CODE(
+		"sysretq")::"c"(0x800000000000)
+			     : "r11"));
 	print("sysretq, rcx not canonical: #GP %d\n", trap.vector == GP);
 	/* sysret loads fixed attributes: a bad descriptor does not matter */
 	u64 kept = gdt[USER_CS64 / 8];
@@ -116,11 +137,13 @@ void guest_main(void)
 	gdt[USER_CS64 / 8] = kept;
 
 	iret_try("iretq", (word)user_exit, USER_CS64 | 3, 2, top, USER_DS | 3);
-	iret_try("iretq to compatibility mode", (word)user32_code, USER_CS32 | 3, 2, top, USER_DS | 3);
+	iret_try("iretq to compatibility mode", (word)user32_code, USER_CS32 | 3, 2, top,
+		USER_DS | 3);
 	value("rax there: cs", trap.ax);
 	iret_try("iretq, null ss at CPL 3", (word)user_exit, USER_CS64 | 3, 2, top, 3);
 	iret_try("iretq, null ss, rpl 0, at CPL 3", (word)user_exit, USER_CS64 | 3, 2, top, 0);
-	iret_try("iretq to compatibility mode with a null ss", (word)user32_code, USER_CS32 | 3, 2, top, 3);
+	iret_try("iretq to compatibility mode with a null ss", (word)user32_code, USER_CS32 | 3, 2,
+		top, 3);
 	iret_try("iretq, ip not canonical", 0x800000000000, USER_CS64 | 3, 2, top, USER_DS | 3);
 	iret_try("iretq, cs null", (word)user_exit, 0, 2, top, USER_DS | 3);
 	iret_try("iretq, cs data", (word)user_exit, USER_DS | 3, 2, top, USER_DS | 3);
@@ -132,10 +155,11 @@ void guest_main(void)
 	report("iretq while NT is set");
 	/* to the same level: rsp and ss are popped all the same */
 	word got_sp, got_ss;
-	__asm__ volatile("mov %%rsp, %%rbx; push $0; lea -256(%%rbx), %%rax; push %%rax; push $2; mov %%cs, %%eax; push %%rax; "
-			 "lea 1f(%%rip), %%rax; push %%rax; iretq\n"
-			 "1: lea 256(%%rsp), %0; sub %%rbx, %0; xor %%eax, %%eax; mov %%ss, %%eax; mov %%rax, %1; mov %%rbx, %%rsp"
-			 : "=&c"(got_sp), "=&d"(got_ss)::"rax", "rbx", "memory", "cc");
+	__asm__ volatile(
+		"mov %%rsp, %%rbx; push $0; lea -256(%%rbx), %%rax; push %%rax; push $2; mov %%cs, %%eax; push %%rax; "
+		"lea 1f(%%rip), %%rax; push %%rax; iretq\n"
+		"1: lea 256(%%rsp), %0; sub %%rbx, %0; xor %%eax, %%eax; mov %%ss, %%eax; mov %%rax, %1; mov %%rbx, %%rsp"
+		: "=&c"(got_sp), "=&d"(got_ss)::"rax", "rbx", "memory", "cc");
 	print("iretq to CPL 0 with a null ss: rsp off by %x, ss %x\n", got_sp, got_ss);
 	__asm__ volatile("mov %0, %%ss" ::"r"(KERNEL_DS));
 
@@ -162,9 +186,10 @@ void guest_main(void)
 			 : "rbx", "rcx", "memory");
 	value("cs there", r);
 	/* an exception from compatibility mode at CPL 0 comes to 64-bit code */
-	TRY(__asm__ volatile("push %0; lea 1f(%%rip), %%rax; push %%rax; lretq\n .code32\n 1: movl $771f, try_ip\n 771: ud2\n .code64" ::"i"(
-				     KERNEL_CS32)
-			     : "rax", "memory"));
+	TRY(__asm__ volatile(
+		"push %0; lea 1f(%%rip), %%rax; push %%rax; lretq\n .code32\n 1: movl $771f, try_ip\n 771: ud2\n .code64" ::
+			"i"(KERNEL_CS32)
+		: "rax", "memory"));
 	report("ud2 in compatibility mode at CPL 0");
 	value("its cs", trap.cs);
 }

@@ -4,6 +4,7 @@
 
 volatile u32 seen[6]; /* cs, ss, esp, flags, ecx */
 extern u8 entry[], user_sysenter[], user_syscall[], syscall_entry[];
+/* clang-format off */
 __asm__("entry: mov %esp, seen + 8; pushf; pop seen + 12; mov %cs, %eax; mov %eax, seen; mov %ss, %eax; mov %eax, seen + 4; int $0x81\n"
 	"syscall_entry: mov %ecx, seen + 16; mov %esp, seen + 8; mov $kernel_stack0_top, %esp; jmp entry_tail\n"
 	"entry_tail: pushf; pop seen + 12; mov %cs, %eax; mov %eax, seen; mov %ss, %eax; mov %eax, seen + 4; int $0x81\n"
@@ -11,6 +12,7 @@ __asm__("entry: mov %esp, seen + 8; pushf; pop seen + 12; mov %cs, %eax; mov %ea
 	"user_sysenter: push %eax; popf\n" UCODE("sysenter") "int $0x80\n"
 	"user_syscall: push %eax; popf\n" UCODE("syscall") "int $0x80\n"
 	".popsection");
+/* clang-format on */
 
 void guest_main(void)
 {
@@ -25,8 +27,8 @@ void guest_main(void)
 	msr_set(0x176, (u32)entry);
 	TRY(user_enter_flags(user_sysenter, 0x3cd7, 0, 0x3002, USER_CS | 3, USER_DS | 3));
 	report("sysenter");
-	print("cs %x ss %x flags %x esp is SYSENTER_ESP: %d\n", (word)seen[0], (word)seen[1], (word)seen[3],
-	      seen[2] == (u32)stack + sizeof(stack));
+	print("cs %x ss %x flags %x esp is SYSENTER_ESP: %d\n", (word)seen[0], (word)seen[1],
+		(word)seen[3], seen[2] == (u32)stack + sizeof(stack));
 	SHOW("sysexit", "sysexit", "c"(user_stack_top), "d"(user_exit));
 	print("cs %x ss %x, esp is ecx: %d\n", trap.cs, trap.ss, trap.sp == (word)user_stack_top);
 	extern u8 user_sysexit[];
@@ -45,9 +47,10 @@ void guest_main(void)
 	msr_set(0xc0000081, (u64)(USER_CS32 | 3) << 48 | (u64)KERNEL_CS << 32 | (u32)syscall_entry);
 	TRY(user_enter_flags(user_syscall, 0xcd7, 0, 0x202, USER_CS | 3, USER_DS | 3));
 	report("syscall");
-	print("cs %x ss %x flags %x, ecx is the next instruction: %d, esp stays: %d\n", (word)seen[0], (word)seen[1], (word)seen[3],
-	      seen[4] == user_try_ip + 2, seen[2] == (u32)user_stack_top - 4);
-	TRY(__asm__ volatile(CODE("sysret") ::"c"(user_exit)));
+	print("cs %x ss %x flags %x, ecx is the next instruction: %d, esp stays: %d\n",
+		(word)seen[0], (word)seen[1], (word)seen[3], seen[4] == user_try_ip + 2,
+		seen[2] == (u32)user_stack_top - 4);
+	TRY(__asm__ volatile(CODE("sysret")::"c"(user_exit)));
 	print("sysret: ");
 	report_trap();
 	print(" cs %x ss %x flags %x\n", trap.cs, trap.ss, trap.flags & 0x202);

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* CPUID, MSRs, control registers, counters, xsetbv: what is refused and what stays (AMD64 volume 2, 3; volume 3, CPUID). */
+/*
+ * CPUID, MSRs, control registers, counters, xsetbv: what is refused and what stays (AMD64 volume 2,
+ * 3; volume 3, CPUID).
+ */
 #include "guest.h"
 
 static void rd(const char *name, u32 index)
 {
-	TRY(__asm__ volatile(CODE("rdmsr") ::"c"(index) : "eax", "edx"));
+	TRY(__asm__ volatile(CODE("rdmsr")::"c"(index) : "eax", "edx"));
 	report(name);
 }
 
 static void wr(const char *name, u32 index, u64 v)
 {
-	TRY(__asm__ volatile(CODE("wrmsr") ::"c"(index), "a"((u32)v), "d"((u32)(v >> 32))));
+	TRY(__asm__ volatile(CODE("wrmsr")::"c"(index), "a"((u32)v), "d"((u32)(v >> 32))));
 	report(name);
 }
 
@@ -25,6 +28,7 @@ static void cr4_try(const char *name, word bits)
 }
 
 extern u8 user_rdtsc[], user_rdpmc[], user_in[], user_in16[], user_hlt[];
+/* clang-format off */
 __asm__(".pushsection .user\n"
 	"user_rdtsc:\n" UCODE("rdtsc") "ret\n"
 	"user_rdpmc: mov $0, %ecx\n" UCODE("rdpmc") "ret\n"
@@ -32,6 +36,7 @@ __asm__(".pushsection .user\n"
 	"user_in16: mov %edi, %edx\n" UCODE("inl %dx, %eax") "ret\n"
 	"user_hlt:\n" UCODE("hlt") "ret\n"
 	".popsection");
+/* clang-format on */
 
 static void io_try(const char *name, void *fn, word port)
 {
@@ -54,13 +59,43 @@ void guest_main(void)
 		u32 leaf;
 		int reg, bit;
 	} features[] = {
-		{"fpu", 1, 3, 0}, {"pse", 1, 3, 3}, {"tsc", 1, 3, 4}, {"msr", 1, 3, 5}, {"pae", 1, 3, 6}, {"cx8", 1, 3, 8}, {"apic", 1, 3, 9},
-		{"sep", 1, 3, 11}, {"mtrr", 1, 3, 12}, {"pge", 1, 3, 13}, {"cmov", 1, 3, 15}, {"pat", 1, 3, 16}, {"pse36", 1, 3, 17},
-		{"clflush", 1, 3, 19}, {"mmx", 1, 3, 23}, {"fxsr", 1, 3, 24}, {"sse", 1, 3, 25}, {"sse2", 1, 3, 26}, {"sse3", 1, 2, 0},
-		{"pclmulqdq", 1, 2, 1}, {"ssse3", 1, 2, 9}, {"cx16", 1, 2, 13}, {"sse4.1", 1, 2, 19}, {"sse4.2", 1, 2, 20}, {"popcnt", 1, 2, 23},
-		{"aes", 1, 2, 25}, {"xsave", 1, 2, 26}, {"rdrand", 1, 2, 30}, {"hypervisor", 1, 2, 31}, {"smep", 7, 1, 7}, {"smap", 7, 1, 20},
-		{"syscall", 0x80000001, 3, 11}, {"nx", 0x80000001, 3, 20}, {"1 GiB pages", 0x80000001, 3, 26}, {"rdtscp", 0x80000001, 3, 27},
-		{"long mode", 0x80000001, 3, 29}, {"lahf in long mode", 0x80000001, 2, 0},
+		{"fpu", 1, 3, 0},
+		{"pse", 1, 3, 3},
+		{"tsc", 1, 3, 4},
+		{"msr", 1, 3, 5},
+		{"pae", 1, 3, 6},
+		{"cx8", 1, 3, 8},
+		{"apic", 1, 3, 9},
+		{"sep", 1, 3, 11},
+		{"mtrr", 1, 3, 12},
+		{"pge", 1, 3, 13},
+		{"cmov", 1, 3, 15},
+		{"pat", 1, 3, 16},
+		{"pse36", 1, 3, 17},
+		{"clflush", 1, 3, 19},
+		{"mmx", 1, 3, 23},
+		{"fxsr", 1, 3, 24},
+		{"sse", 1, 3, 25},
+		{"sse2", 1, 3, 26},
+		{"sse3", 1, 2, 0},
+		{"pclmulqdq", 1, 2, 1},
+		{"ssse3", 1, 2, 9},
+		{"cx16", 1, 2, 13},
+		{"sse4.1", 1, 2, 19},
+		{"sse4.2", 1, 2, 20},
+		{"popcnt", 1, 2, 23},
+		{"aes", 1, 2, 25},
+		{"xsave", 1, 2, 26},
+		{"rdrand", 1, 2, 30},
+		{"hypervisor", 1, 2, 31},
+		{"smep", 7, 1, 7},
+		{"smap", 7, 1, 20},
+		{"syscall", 0x80000001, 3, 11},
+		{"nx", 0x80000001, 3, 20},
+		{"1 GiB pages", 0x80000001, 3, 26},
+		{"rdtscp", 0x80000001, 3, 27},
+		{"long mode", 0x80000001, 3, 29},
+		{"lahf in long mode", 0x80000001, 2, 0},
 	};
 	for (unsigned i = 0; i < sizeof(features) / sizeof(features[0]); i++)
 		feature(features[i].name, features[i].leaf, features[i].reg, features[i].bit);
@@ -122,13 +157,20 @@ void guest_main(void)
 		const char *name;
 		word clear, set;
 	} changes[] = {
-		{"cr0: WP", 0, CR0_WP}, {"cr0: NW without CD", CR0_CD, CR0_NW},
-		{"cr0: CD", 0, CR0_CD},		{"cr0: CD and NW", 0, CR0_CD | CR0_NW},
-		{"cr0: bit 32", 0, 1ul << 32},	{"cr0: bit 6 is ignored", 0, 0x40},
+		{"cr0: WP", 0, CR0_WP},
+		{"cr0: NW without CD", CR0_CD, CR0_NW},
+		{"cr0: CD", 0, CR0_CD},
+		{"cr0: CD and NW", 0, CR0_CD | CR0_NW},
+		{"cr0: bit 32", 0, 1ul << 32},
+		{"cr0: bit 6 is ignored", 0, 0x40},
 	};
 	for (unsigned i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
-		/* given back at once: what a lenient processor takes may be no place to go on from */
-		TRY(__asm__ volatile(CODE("mov %0, %%cr0") "mov %1, %%cr0" ::"r"((cr0 & ~changes[i].clear) | changes[i].set), "r"(cr0)
+		/*
+		 * given back at once: what a lenient processor takes may be no place to go on from
+		 */
+		TRY(__asm__ volatile(CODE("mov %0, %%cr0") "mov %1, %%cr0" ::"r"(
+					     (cr0 & ~changes[i].clear) | changes[i].set),
+				     "r"(cr0)
 				     : "memory"));
 		report(changes[i].name);
 	}
@@ -164,6 +206,11 @@ void guest_main(void)
 	report("rdpmc at CPL 3 without PCE");
 	TRY_USER(user_hlt, 0, 0);
 	report("hlt at CPL 3");
+
+	/* what the model lacks is undefined */
+	feature("monitor", 1, 2, 3);
+	SHOW("monitor is not there", "monitor", "a"(user_stack), "c"(0), "d"(0));
+	SHOW("mwait is not there", "mwait", "a"(0), "c"(1));
 
 	/* xsetbv */
 	SHOW("xgetbv 0", "xgetbv", "a"(0), "c"(0), "d"(0));

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Task switches (AMD64 volume 2, 12; Intel volume 3, 7): by jmp, call, int and iret; busy bits, NT, links, T, #TS. */
+/*
+ * Task switches (AMD64 volume 2, 12; Intel volume 3, 7): by jmp, call, int and iret; busy bits, NT,
+ * links, T, #TS.
+ */
 #include "guest.h"
 
 #define TASK_A (GDT_FREE)
@@ -11,14 +14,16 @@
 
 struct tss task_a, task_b;
 static struct {
-	u16 link, sp0, ss0, sp1, ss1, sp2, ss2, ip, flags, ax, cx, dx, bx, sp, bp, si, di, es, cs, ss, ds, ldt;
+	u16 link, sp0, ss0, sp1, ss1, sp2, ss2, ip, flags, ax, cx, dx, bx, sp, bp, si, di, es, cs,
+		ss, ds, ldt;
 } task16;
 static u8 stack_a[2048], stack_b[2048], stack16[2048];
 static struct {
 	u32 offset;
 	u16 selector;
 } __attribute__((packed)) far;
-volatile u32 seen_tr, seen_flags, seen_eax, seen_link, seen_busy, seen_main_busy, seen_cr0, seen_esp, seen_edi, seen_es, seen_error;
+volatile u32 seen_tr, seen_flags, seen_eax, seen_link, seen_busy, seen_main_busy, seen_cr0,
+	seen_esp, seen_edi, seen_es, seen_error;
 
 static u32 access_of(u16 selector)
 {
@@ -64,6 +69,7 @@ void task_look(void)
 	__asm__ volatile("clts");
 }
 extern u8 task_by_iret[], task_by_jmp[], task_error[];
+/* clang-format off */
 __asm__(".text\n"
 	"task_by_iret: pushf; pop seen_flags; mov %eax, seen_eax; mov %esp, seen_esp; mov %edi, seen_edi; mov %es, seen_es\n"
 	" call task_look; mov $0x77, %eax; iret\n"
@@ -71,13 +77,14 @@ __asm__(".text\n"
 	"task_by_jmp: pushf; pop seen_flags; mov %eax, seen_eax; call task_look; ljmp $0x30, $0\n"
 	" jmp task_by_jmp\n"
 	"task_error: pop seen_error; pushf; pop seen_flags; call task_look; iret; jmp task_error\n");
+/* clang-format on */
 
 static void show(const char *name)
 {
-	print("%s: tr %x, its descriptor %x, the main task's %x, link %x, NT %x, CR0.TS %x\n", name, seen_tr, seen_busy, seen_main_busy,
-	      seen_link, seen_flags & FLAG_NT, seen_cr0);
-	print("%s afterwards: main %x, other %x, NT %x, TS %x\n", name, access_of(TSS_SELECTOR), access_of(TASK_A), flags_get() & FLAG_NT,
-	      cr0_get() & CR0_TS);
+	print("%s: tr %x, its descriptor %x, the main task's %x, link %x, NT %x, CR0.TS %x\n", name,
+		seen_tr, seen_busy, seen_main_busy, seen_link, seen_flags & FLAG_NT, seen_cr0);
+	print("%s afterwards: main %x, other %x, NT %x, TS %x\n", name, access_of(TSS_SELECTOR),
+		access_of(TASK_A), flags_get() & FLAG_NT, cr0_get() & CR0_TS);
 	__asm__ volatile("clts");
 	seen_tr = seen_busy = seen_link = seen_flags = seen_main_busy = 0;
 }
@@ -85,7 +92,7 @@ static void show(const char *name)
 static void refused(const char *name, u16 selector)
 {
 	far.selector = selector;
-	TRY(__asm__ volatile(CODE("lcall *%0") ::"m"(far) : "memory"));
+	TRY(__asm__ volatile(CODE("lcall *%0")::"m"(far) : "memory"));
 	report(name);
 }
 
@@ -181,7 +188,10 @@ void guest_main(void)
 	TRY(__asm__ volatile("pushl $0x4002; popf\n" CODE("iret")::: "memory"));
 	report("iret with NT and a link past the table");
 
-	/* refused after the switch: told in the new task, at its first instruction, as #TS, #NP or #SS with the selector */
+	/*
+	 * refused after the switch: told in the new task, at its first instruction, as #TS, #NP or
+	 * #SS with the selector
+	 */
 	static const struct {
 		const char *name;
 		u32 cs, ss, ds, ldt;
@@ -228,7 +238,9 @@ void guest_main(void)
 	TRY(__asm__ volatile("ljmp *%0" ::"m"(far) : "memory"));
 	print("T bit: ");
 	if (trap.vector == DB)
-		print("#DB %s, dr6 %x\n", trap.ip == (u32)task_by_iret ? "at the first instruction" : "elsewhere", dr6_get() & 0xe00f);
+		print("#DB %s, dr6 %x\n",
+			trap.ip == (u32)task_by_iret ? "at the first instruction" : "elsewhere",
+			dr6_get() & 0xe00f);
 	else
 		report_trap(), print("\n");
 	dr6_set(0xffff0ff0);
@@ -261,6 +273,7 @@ void guest_main(void)
 	value("16-bit task: descriptor afterwards", access_of(TASK16));
 	value("16-bit task: main task's cx comes back", tss.ecx);
 }
+/* clang-format off */
 __asm__(".pushsection .user\nuser_int40: int $0x40; ret\n.popsection\n"
 	".text\n"
 	/* makes the selector that failed a good one, then returns to it */
@@ -270,3 +283,4 @@ __asm__(".pushsection .user\nuser_int40: int $0x40; ret\n.popsection\n"
 	"	.code16\n"
 	"task16_entry: mov $seen_eax, %ebx; mov %eax, (%ebx); mov $seen_esp, %ebx; mov %esp, (%ebx); iret\n"
 	"	.code32\n");
+/* clang-format on */

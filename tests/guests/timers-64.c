@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The APIC timer, the 8254, the RTC and the PM timer: that they count, in which direction, when they stop and what they raise. */
+/*
+ * The APIC timer, the 8254, the RTC and the PM timer: that they count, in which direction, when
+ * they stop and what they raise.
+ */
 #include "guest.h"
 
 static volatile unsigned ticks, last;
@@ -336,7 +339,8 @@ static void test_pm_timer(void)
 	int wide = rsdp[15] >= 2;
 	u8 *sdt = (u8 *)(wide ? *(u64 *)(rsdp + 24) : *(u32 *)(rsdp + 16));
 	u32 length = *(u32 *)(sdt + 4);
-	check("its table's signature and checksum", same(sdt, wide ? "XSDT" : "RSDT", 4) && !sum(sdt, length));
+	check("its table's signature and checksum",
+		same(sdt, wide ? "XSDT" : "RSDT", 4) && !sum(sdt, length));
 	int madt = 0;
 	for (u32 i = 36; i < length; i += wide ? 8 : 4) {
 		u8 *t = (u8 *)(wide ? *(u64 *)(sdt + i) : *(u32 *)(sdt + i));
@@ -366,7 +370,8 @@ static void test_pm_timer(void)
 		b = (inl(port) - a) & 0xffffff;
 		best = b < best ? b : best;
 	}
-	check("PM timer runs at three times the PIT's rate", best > 196605 - 6000 && best < 196605 + 20000);
+	check("PM timer runs at three times the PIT's rate",
+		best > 196605 - 6000 && best < 196605 + 20000);
 }
 
 void guest_main(void)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A fault that cannot be delivered, nor the double fault after it, shuts the processor down: on a PC, a reset. */
+/*
+ * A fault that cannot be delivered, nor the double fault after it, shuts the processor down: on a
+ * PC, a reset.
+ */
 #include "guest.h"
 
 void guest_main(void)

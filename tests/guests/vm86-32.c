@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Virtual-8086 mode: what depends on IOPL, what is refused, and what its monitor finds (AMD64 volume 2, 1.3.2 and 8.7.4). */
+/*
+ * Virtual-8086 mode: what depends on IOPL, what is refused, and what its monitor finds (AMD64
+ * volume 2, 1.3.2 and 8.7.4).
+ */
 #include "guest.h"
 
 #define SEGMENT 0x2000
@@ -7,9 +10,11 @@ static u8 *const code = (u8 *)(SEGMENT << 4);
 static word seen_segments[8], seen_nulls;
 
 void vm86_enter(word flags, word ip);
+/* clang-format off */
 __asm__("vm86_enter: mov 4(%esp), %eax; mov 8(%esp), %edx\n"
 	" push $0x2400; push $0x2300; push $0x2200; push $0x2100; push $0x2500; push $0x0800\n"
 	" push %eax; push $0x2000; push %edx; iret");
+/* clang-format on */
 
 static int on_any(struct frame *f)
 {
@@ -34,12 +39,16 @@ static void attempt(const char *name, int iopl, const char *bytes, int length)
 	if (trap.vector == GP && trap.error == 0 && trap.ip == (word)length)
 		print("ok flags %x\n", trap.flags);
 	else if (trap.vector == GP || trap.vector == NP || trap.vector == SS)
-		print("%s(%x) at %x\n", trap.vector == GP ? "#GP" : trap.vector == NP ? "#NP" : "#SS", trap.error, trap.ip);
+		print("%s(%x) at %x\n",
+			trap.vector == GP	    ? "#GP"
+				: trap.vector == NP ? "#NP"
+						    : "#SS",
+			trap.error, trap.ip);
 	else
 		print("vector %x at %x\n", trap.vector, trap.ip);
 }
-#define TEST(name, bytes) \
-	do { \
+#define TEST(name, bytes)                                   \
+	do {                                                \
 		attempt(name, 0, bytes, sizeof(bytes) - 1); \
 		attempt(name, 3, bytes, sizeof(bytes) - 1); \
 	} while (0)
@@ -85,7 +94,8 @@ void guest_main(void)
 	TEST("byte at 0xffff", "\xa0\xff\xff");
 	TEST("32-bit address past 64 KiB", "\x66\xbb\x00\x00\x01\x00\x67\x8a\x03");
 	TEST("mov ds, mov es, push, pop", "\xb8\x34\x12\x8e\xd8\x8e\xc0\x50\x5b");
-	TEST("far jmp to another segment of the same byte", "\xea\x15\x00\xff\x1f\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90");
+	TEST("far jmp to another segment of the same byte",
+		"\xea\x15\x00\xff\x1f\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90");
 	/* a gate to another level than 0 */
 	gdt[GDT_FREE / 8] = gdt[USER_CS32 / 8];
 	idt_set(0x40, GATE_INT, 3, vector_stub(0x40), 0);

@@ -18,13 +18,13 @@ static void window(void)
 
 static void try_read(const char *name, u32 index)
 {
-	TRY(__asm__ volatile(CODE("rdmsr") ::"c"(index) : "eax", "edx"));
+	TRY(__asm__ volatile(CODE("rdmsr")::"c"(index) : "eax", "edx"));
 	report(name);
 }
 
 static void try_write(const char *name, u32 index, u64 v)
 {
-	TRY(__asm__ volatile(CODE("wrmsr") ::"c"(index), "a"((u32)v), "d"((u32)(v >> 32))));
+	TRY(__asm__ volatile(CODE("wrmsr")::"c"(index), "a"((u32)v), "d"((u32)(v >> 32))));
 	report(name);
 }
 

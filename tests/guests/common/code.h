@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Code that changes: a store must be seen by the next instruction fetched (AMD64 volume 2, 7.6.1), by whatever address it was made. */
+/*
+ * Code that changes: a store must be seen by the next instruction fetched (AMD64 volume 2, 7.6.1),
+ * by whatever address it was made.
+ */
 #include "guest.h"
 
 typedef word (*code_fn)(void);
@@ -41,19 +44,25 @@ static void test_code(void)
 	value("a thousand versions, their sum", sum);
 
 	/* the very next instruction: mov $0x11, %cl becomes mov $0x22, %cl */
-	__asm__ volatile("xor %%ecx, %%ecx; movb $0x22, 1f + 1\n jmp 1f\n 1: mov $0x11, %%cl; movzbl %%cl, %%eax"
-			 : "=a"(v)::"ecx", "memory");
+	__asm__ volatile(
+		"xor %%ecx, %%ecx; movb $0x22, 1f + 1\n jmp 1f\n 1: mov $0x11, %%cl; movzbl %%cl, %%eax"
+		: "=a"(v)::"ecx", "memory");
 	value("store, jump, changed instruction", v);
-	__asm__ volatile("xor %%ecx, %%ecx; movb $0x33, 1f + 1\n 1: mov $0x11, %%cl; movzbl %%cl, %%eax" : "=a"(v)::"ecx", "memory");
+	__asm__ volatile(
+		"xor %%ecx, %%ecx; movb $0x33, 1f + 1\n 1: mov $0x11, %%cl; movzbl %%cl, %%eax"
+		: "=a"(v)::"ecx", "memory");
 	value("store, changed instruction at once", v);
-	__asm__ volatile("xor %%ecx, %%ecx; movb $0x44, 1f + 1; nop; nop; nop\n 1: mov $0x11, %%cl; movzbl %%cl, %%eax"
-			 : "=a"(v)::"ecx", "memory");
+	__asm__ volatile(
+		"xor %%ecx, %%ecx; movb $0x44, 1f + 1; nop; nop; nop\n 1: mov $0x11, %%cl; movzbl %%cl, %%eax"
+		: "=a"(v)::"ecx", "memory");
 	value("store, changed instruction a few later", v);
 	/* a loop that increments its own immediate */
-	__asm__ volatile("xor %%eax, %%eax; mov $5, %%ecx\n 1: add $1, %%eax; incb 1b + 2; loop 1b" : "=a"(v)::"ecx", "memory", "cc");
+	__asm__ volatile("xor %%eax, %%eax; mov $5, %%ecx\n 1: add $1, %%eax; incb 1b + 2; loop 1b"
+			 : "=a"(v)::"ecx", "memory", "cc");
 	value("a loop that changes its own immediate: 1+2+3+4+5", v);
 	/* an instruction that overwrites itself runs as it was */
-	__asm__ volatile("xor %%eax, %%eax; mov $2f, %%edi; mov $0x90, %%al\n 2: stosb; nop; nop" : "=a"(v)::"edi", "memory");
+	__asm__ volatile("xor %%eax, %%eax; mov $2f, %%edi; mov $0x90, %%al\n 2: stosb; nop; nop"
+			 : "=a"(v)::"edi", "memory");
 	value("stosb over itself", v & 0xff);
 	/* code over a page's end, either half changed */
 	u8 *cross = area + 4096 - 3;
@@ -86,7 +95,9 @@ static void test_code(void)
 	u64 whole;
 	copy(&whole, area + 4096, 8);
 	whole = (whole & ~0xff00ull) | 0xa00;
-	__asm__ volatile("fildll %1; fistpll %0" : "=m"(*(volatile u64 *)(area + 4096)) : "m"(whole));
+	__asm__ volatile("fildll %1; fistpll %0"
+			 : "=m"(*(volatile u64 *)(area + 4096))
+			 : "m"(whole));
 	value("after fistp", run(area + 4096));
 	/* data beside code in one page changes nothing but itself */
 	for (int i = 0; i < 1000; i++)

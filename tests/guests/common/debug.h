@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Debug exceptions, common to both modes (AMD64 volume 2, 13.1): single step, breakpoints, DR6, RF, GD. */
+/*
+ * Debug exceptions, common to both modes (AMD64 volume 2, 13.1): single step, breakpoints, DR6, RF,
+ * GD.
+ */
 #include "guest.h"
 
 #ifdef __x86_64__
@@ -71,6 +74,7 @@ static void show(const char *name)
 	count = 0;
 }
 
+/* clang-format off */
 #define TF_ON "pushf; or" SUFFIX " $0x100, (%%" SP "); popf\n"
 #define TF_OFF "\npushf; and" SUFFIX " $~0x100, (%%" SP "); popf; nop\n"
 #ifdef __x86_64__
@@ -95,13 +99,16 @@ static void show(const char *name)
 		show(name); \
 	} while (0)
 
+/* clang-format on */
 static void test_step(void)
 {
 	STEP("step: nop, nop", "nop; nop");
-	STEP("step: two-byte instructions and a jump", "xor %%ecx, %%ecx; jmp 1f; nop; 1: inc %%ecx");
+	STEP("step: two-byte instructions and a jump",
+		"xor %%ecx, %%ecx; jmp 1f; nop; 1: inc %%ecx");
 	STEP("step: rep stosb of 3", "mov $3, %%ecx; mov $data, %%edi; rep stosb");
 	STEP("step: rep movsb of 0", "xor %%ecx, %%ecx; rep movsb");
-	STEP("step: repne cmpsb ends early", "mov $3, %%ecx; mov $data, %%esi; mov $data, %%edi; repne cmpsb; nop");
+	STEP("step: repne cmpsb ends early",
+		"mov $3, %%ecx; mov $data, %%esi; mov $data, %%edi; repne cmpsb; nop");
 	STEP("step: mov ss", "mov %%ss, %%ecx; mov %%ecx, %%ss; nop; nop");
 	STEP("step: int3", "int3; nop");
 	STEP("step: int 0x40", "int $0x40; nop");
@@ -118,10 +125,12 @@ static int skip_two(struct frame *f)
 	return 1;
 }
 
-#define BREAK(n, type, length) (2ul << (n) * 2 | (word)(type) << (16 + (n) * 4) | (word)(length) << (18 + (n) * 4))
+#define BREAK(n, type, length) \
+	(2ul << (n)*2 | (word)(type) << (16 + (n)*4) | (word)(length) << (18 + (n)*4))
 enum { EXECUTE, WRITE, IO, ACCESS };
 enum { BYTE, WORD, QWORD, DWORD };
 
+/* clang-format off */
 /* Breakpoint 0 at label 773 of the block. */
 #define BREAK_AT(name, bits, text) \
 	do { \
@@ -135,6 +144,7 @@ enum { BYTE, WORD, QWORD, DWORD };
 		show(name); \
 	} while (0)
 
+/* clang-format on */
 static void test_execute(void)
 {
 	set_rf = 1;
@@ -144,14 +154,15 @@ static void test_execute(void)
 	BREAK_AT("execute, not enabled", 0x400, "nop; 773: nop; nop");
 	BREAK_AT("execute: inside an instruction", 2, "nop; .byte 0x66; 773: nop; nop");
 	BREAK_AT("execute: in a loop of 3", 2, "mov $3, %%ecx; 773: loop 773b; nop");
-	BREAK_AT("execute: rep stosb of 3", 2, "mov $3, %%ecx; mov $data, %%edi; 773: rep stosb; nop");
+	BREAK_AT("execute: rep stosb of 3", 2,
+		"mov $3, %%ecx; mov $data, %%edi; 773: rep stosb; nop");
 	BREAK_AT("execute: after mov ss", 2, "mov %%ss, %%ecx; mov %%ecx, %%ss; 773: nop; nop");
 	BREAK_AT("execute: ud2 with a breakpoint", 2, "nop; 773: ud2; nop");
 	set_rf = 0;
 	/* iret with RF 1 passes the breakpoint by itself once, and the flag is spent then */
 	count = 0;
-	__asm__ volatile(LEA773(AX) "; mov %%" AX ", %%dr0; mov $2, %%ecx; mov %%" CX ", %%dr7\n" IRET_RF(773)
-			 "773: nop; pushf; pop %0\n"
+	__asm__ volatile(LEA773(AX) "; mov %%" AX ", %%dr0; mov $2, %%ecx; mov %%" CX
+				    ", %%dr7\n" IRET_RF(773) "773: nop; pushf; pop %0\n"
 			 : "=r"(start)::AX, CX, "memory", "cc");
 	dr7_set(0x400);
 	value("RF: events", count);
@@ -236,7 +247,8 @@ static void test_registers(void)
 	/* general detect: a fault, and GD is off in the handler */
 	dr7_set(0x2400);
 	count = 0;
-	__asm__ volatile(LEA(AX) "; mov %%" AX ", %0\n 771: mov %%dr0, %%" AX : "=m"(start)::AX, "memory");
+	__asm__ volatile(LEA(AX) "; mov %%" AX ", %0\n 771: mov %%dr0, %%" AX
+			 : "=m"(start)::AX, "memory");
 	show("GD: mov from dr0");
 	value("dr7 afterwards", dr7_get());
 	dr7_set(0x400);

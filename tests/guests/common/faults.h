@@ -11,46 +11,47 @@
 #endif
 
 /* ---- what CPL 3 may not do */
-#define PRIVILEGED(X) \
-	X(hlt, "hlt") \
-	X(cli, "cli") \
-	X(sti, "sti") \
-	X(in, "inb $0x80, %al") \
-	X(out, "outb %al, $0x80") \
-	X(insb, "insb") \
-	X(outsb, "outsb") \
-	X(clts, "clts") \
-	X(invd, "invd") \
-	X(wbinvd, "wbinvd") \
-	X(lgdt, "lgdt user_stack") \
-	X(lidt, "lidt user_stack") \
-	X(lldt, "lldt %ax") \
-	X(ltr, "ltr %ax") \
-	X(lmsw, "lmsw %ax") \
-	X(invlpg, "invlpg user_stack") \
-	X(mov_from_cr0, "mov %cr0, %" AX) \
-	X(mov_to_cr0, "mov %" AX ", %cr0") \
-	X(mov_from_cr3, "mov %cr3, %" AX) \
-	X(mov_to_cr4, "mov %" AX ", %cr4") \
-	X(mov_from_dr7, "mov %dr7, %" AX) \
-	X(mov_to_dr0, "mov %" AX ", %dr0") \
-	X(rdmsr, "rdmsr") \
-	X(wrmsr, "wrmsr") \
-	X(rdpmc, "rdpmc") \
-	X(ud2, "ud2") \
-	X(smsw_is_allowed, "smsw %ax") \
-	X(sgdt_is_allowed, "sgdt user_stack") \
-	X(sidt_is_allowed, "sidt user_stack") \
-	X(sldt_is_allowed, "sldt %ax") \
-	X(str_is_allowed, "str %ax") \
-	X(rdtsc_is_allowed, "rdtsc") \
+#define PRIVILEGED(X)                            \
+	X(hlt, "hlt")                            \
+	X(cli, "cli")                            \
+	X(sti, "sti")                            \
+	X(in, "inb $0x80, %al")                  \
+	X(out, "outb %al, $0x80")                \
+	X(insb, "insb")                          \
+	X(outsb, "outsb")                        \
+	X(clts, "clts")                          \
+	X(invd, "invd")                          \
+	X(wbinvd, "wbinvd")                      \
+	X(lgdt, "lgdt user_stack")               \
+	X(lidt, "lidt user_stack")               \
+	X(lldt, "lldt %ax")                      \
+	X(ltr, "ltr %ax")                        \
+	X(lmsw, "lmsw %ax")                      \
+	X(invlpg, "invlpg user_stack")           \
+	X(mov_from_cr0, "mov %cr0, %" AX)        \
+	X(mov_to_cr0, "mov %" AX ", %cr0")       \
+	X(mov_from_cr3, "mov %cr3, %" AX)        \
+	X(mov_to_cr4, "mov %" AX ", %cr4")       \
+	X(mov_from_dr7, "mov %dr7, %" AX)        \
+	X(mov_to_dr0, "mov %" AX ", %dr0")       \
+	X(rdmsr, "rdmsr")                        \
+	X(wrmsr, "wrmsr")                        \
+	X(rdpmc, "rdpmc")                        \
+	X(ud2, "ud2")                            \
+	X(smsw_is_allowed, "smsw %ax")           \
+	X(sgdt_is_allowed, "sgdt user_stack")    \
+	X(sidt_is_allowed, "sidt user_stack")    \
+	X(sldt_is_allowed, "sldt %ax")           \
+	X(str_is_allowed, "str %ax")             \
+	X(rdtsc_is_allowed, "rdtsc")             \
 	X(int_0x30_with_gate_dpl_0, "int $0x30") \
-	X(int3_with_gate_dpl_3, "int3") \
-	X(int_1_with_gate_dpl_0, "int $1") \
+	X(int3_with_gate_dpl_3, "int3")          \
+	X(int_1_with_gate_dpl_0, "int $1")       \
 	X(pushf_popf_are_allowed, "pushf; popf") \
 	PRIVILEGED_MODE(X)
 
-#define USER_CODE(name, text) __asm__(".pushsection .user\nuser_" #name ":" UCODE(text) "ret\n.popsection");
+#define USER_CODE(name, text) \
+	__asm__(".pushsection .user\nuser_" #name ":" UCODE(text) "ret\n.popsection");
 #define USER_EXTERN(name, text) extern u8 user_##name[];
 #define USER_ROW(name, text) {#name, user_##name},
 
@@ -76,13 +77,17 @@ static void test_simple(void)
 
 	SHOW("div by zero", "div %0", "r"(0), "a"(1), "d"(0));
 	SHOW("div overflow", "divb %b0", "a"(0x200), "c"(1));
-	TRY(__asm__ volatile("mov $0x200, %%eax; mov $2, %%ecx\n" CODE("divb %%cl")::: "eax", "ecx"));
+	TRY(__asm__ volatile("mov $0x200, %%eax; mov $2, %%ecx\n" CODE("divb %%cl")::
+				     : "eax", "ecx"));
 	report("div that just overflows");
-	TRY(__asm__ volatile("mov $0x1ff, %%eax; mov $2, %%ecx\n" CODE("divb %%cl")::: "eax", "ecx"));
+	TRY(__asm__ volatile("mov $0x1ff, %%eax; mov $2, %%ecx\n" CODE("divb %%cl")::
+				     : "eax", "ecx"));
 	report("div that just fits");
-	TRY(__asm__ volatile("mov $0xff80, %%eax; mov $-1, %%ecx\n" CODE("idivb %%cl")::: "eax", "ecx"));
+	TRY(__asm__ volatile("mov $0xff80, %%eax; mov $-1, %%ecx\n" CODE("idivb %%cl")::
+				     : "eax", "ecx"));
 	report("idiv -128 by -1");
-	TRY(__asm__ volatile("mov $0x80000000, %%eax; cltd; mov $-1, %%ecx\n" CODE("idivl %%ecx")::: "eax", "ecx", "edx"));
+	TRY(__asm__ volatile("mov $0x80000000, %%eax; cltd; mov $-1, %%ecx\n" CODE("idivl %%ecx")::
+				     : "eax", "ecx", "edx"));
 	report("idiv -2^31 by -1");
 	SHOW("int3", "int3");
 	SHOW("int $3", ".byte 0xcd, 3");
@@ -103,14 +108,17 @@ static void test_simple(void)
 	SHOW("group 0xc6 /1", ".byte 0xc6, 0xc8, 0", "a"(0));
 	SHOW("group 0xfe /2", ".byte 0xfe, 0xd0");
 	SHOW("group 0xff /7", ".byte 0xff, 0xf8");
-	TRY(__asm__ volatile("push %%" AX "\n" CODE(".byte 0x8f, 0x48, 0") ::"a"(scratch) : "memory"));
+	TRY(__asm__ volatile("push %%" AX "\n" CODE(".byte 0x8f, 0x48, 0")::"a"(scratch)
+			     : "memory"));
 	report("group 0x8f /1");
 	SHOW("far jmp by a register", ".byte 0xff, 0xe8");
 	SHOW("cmpxchg8b of a register", ".byte 0x0f, 0xc7, 0xc8");
 	SHOW("0f 0a", ".byte 0x0f, 0x0a");
 	SHOW("0f ff", ".byte 0x0f, 0xff, 0xc0");
-	SHOW("fifteen bytes", ".byte 0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x90");
-	SHOW("sixteen bytes", ".byte 0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x90");
+	SHOW("fifteen bytes",
+		".byte 0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x90");
+	SHOW("sixteen bytes",
+		".byte 0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x90");
 	cr4_set(cr4_get() | CR4_DE);
 	SHOW("mov from dr4 with CR4.DE", ".byte 0x0f, 0x21, 0xe0");
 	cr4_set(cr4_get() & ~CR4_DE);
@@ -167,7 +175,8 @@ static void test_fpu(void)
 	SHOW("fnstsw after it does not wait", "fnstsw %%ax", "a"(0));
 	SHOW("fnclex after it does not wait", "fnclex");
 	SHOW("wait after fnclex", "wait");
-	TRY(__asm__ volatile("fninit; fldcw %0; fld1; fldz; fdivrp\n" CODE("paddb %%mm0, %%mm0")::"m"(control)));
+	TRY(__asm__ volatile(
+		"fninit; fldcw %0; fld1; fldz; fdivrp\n" CODE("paddb %%mm0, %%mm0")::"m"(control)));
 	report("mmx with an exception pending");
 	/* unmasking what is already recorded raises it, too */
 	TRY(__asm__ volatile("fninit; fld1; fldz; fdivrp; fldcw %0\n" CODE("fnop")::"m"(control)));
@@ -175,14 +184,16 @@ static void test_fpu(void)
 	__asm__ volatile("fninit");
 
 	mxcsr = 0x1d80;
-	TRY(__asm__ volatile("ldmxcsr %0; xorps %%xmm1, %%xmm1; mov $1, %%eax; cvtsi2ss %%eax, %%xmm0\n" CODE(
-				     "divss %%xmm1, %%xmm0")::"m"(mxcsr)
-			     : "eax"));
+	TRY(__asm__ volatile(
+		"ldmxcsr %0; xorps %%xmm1, %%xmm1; mov $1, %%eax; cvtsi2ss %%eax, %%xmm0\n" CODE(
+			"divss %%xmm1, %%xmm0")::"m"(mxcsr)
+		: "eax"));
 	report("sse division by zero, unmasked");
 	cr4_set(cr4_get() & ~CR4_OSXMMEXCPT);
-	TRY(__asm__ volatile("ldmxcsr %0; xorps %%xmm1, %%xmm1; mov $1, %%eax; cvtsi2ss %%eax, %%xmm0\n" CODE(
-				     "divss %%xmm1, %%xmm0")::"m"(mxcsr)
-			     : "eax"));
+	TRY(__asm__ volatile(
+		"ldmxcsr %0; xorps %%xmm1, %%xmm1; mov $1, %%eax; cvtsi2ss %%eax, %%xmm0\n" CODE(
+			"divss %%xmm1, %%xmm0")::"m"(mxcsr)
+		: "eax"));
 	report("the same without CR4.OSXMMEXCPT");
 	mxcsr = 0x1f80;
 	__asm__ volatile("ldmxcsr %0" ::"m"(mxcsr));
@@ -190,15 +201,16 @@ static void test_fpu(void)
 
 /* ---- alignment check: CPL 3, CR0.AM and EFLAGS.AC all needed */
 USER_DATA u8 user_buffer[64] __attribute__((aligned(64))) = {0};
-#define ALIGNMENT(X) \
-	X(word_at_1, "movw user_buffer + 1, %ax") \
-	X(dword_at_2, "movl user_buffer + 2, %eax") \
-	X(dword_at_4, "movl user_buffer + 4, %eax") \
-	X(write_dword_at_1, "movl %eax, user_buffer + 1") \
-	X(byte_at_3, "movb user_buffer + 3, %al") \
-	X(push_pop, "push %" AX "; pop %" AX) \
-	X(push_misaligned, "lea -1(%" SP "), %" SP "; push %" AX "; pop %" AX "; lea 1(%" SP "), %" SP) \
-	X(fld_qword_at_4, "fldl user_buffer + 4; fstp %st(0)") \
+#define ALIGNMENT(X)                                                                         \
+	X(word_at_1, "movw user_buffer + 1, %ax")                                            \
+	X(dword_at_2, "movl user_buffer + 2, %eax")                                          \
+	X(dword_at_4, "movl user_buffer + 4, %eax")                                          \
+	X(write_dword_at_1, "movl %eax, user_buffer + 1")                                    \
+	X(byte_at_3, "movb user_buffer + 3, %al")                                            \
+	X(push_pop, "push %" AX "; pop %" AX)                                                \
+	X(push_misaligned,                                                                   \
+		"lea -1(%" SP "), %" SP "; push %" AX "; pop %" AX "; lea 1(%" SP "), %" SP) \
+	X(fld_qword_at_4, "fldl user_buffer + 4; fstp %st(0)")                               \
 	X(movsl_at_2, "mov $user_buffer + 2, %esi; mov $user_buffer + 16, %edi; movsl")
 ALIGNMENT(USER_CODE)
 ALIGNMENT(USER_EXTERN)
@@ -212,14 +224,16 @@ static void test_alignment(void)
 	for (int am = 0; am < 2; am++) {
 		cr0_set((cr0_get() & ~CR0_AM) | (am ? CR0_AM : 0));
 		for (unsigned i = 0; i < sizeof(alignment) / sizeof(alignment[0]); i++) {
-			TRY(user_enter_flags(alignment[i].code, 0, 0, FLAG_AC | 2, USER_CS | 3, USER_DS | 3));
+			TRY(user_enter_flags(
+				alignment[i].code, 0, 0, FLAG_AC | 2, USER_CS | 3, USER_DS | 3));
 			print("AM %d AC 1 ", am);
 			report(alignment[i].name);
 		}
 	}
 	TRY_USER(user_dword_at_2, 0, 0);
 	report("AM 1 AC 0 dword_at_2");
-	TRY(__asm__ volatile("push %0; popf\n" CODE("mov user_buffer + 1, %%eax") ::"r"(FLAG_AC | 2) : AX, "memory"));
+	TRY(__asm__ volatile("push %0; popf\n" CODE("mov user_buffer + 1, %%eax")::"r"(FLAG_AC | 2)
+			     : AX, "memory"));
 	report("AM 1 AC 1 at CPL 0");
 	cr0_set(cr0_get() & ~CR0_AM);
 }

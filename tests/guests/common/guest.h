@@ -15,7 +15,10 @@ typedef uint32_t u32;
 typedef uint64_t u64;
 typedef unsigned long word; /* as wide as the mode */
 
-/* ---- selectors; SYSENTER and SYSCALL fix the order of the first six. Slots from GDT_FREE are the guest's own. */
+/*
+ * ---- selectors; SYSENTER and SYSCALL fix the order of the first six. Slots from GDT_FREE are the
+ * guest's own.
+ */
 #define KERNEL_CS 0x08
 #define KERNEL_DS 0x10
 #define USER_CS32 0x18
@@ -94,7 +97,7 @@ struct frame {
 struct trap {
 	word vector, error, ip, cs, flags, sp, ss, cr2, ax;
 	word handler_flags; /* RFLAGS as the handler saw them */
-	unsigned count;     /* since the TRY began */
+	unsigned count;	    /* since the TRY began */
 };
 
 struct context {
@@ -114,19 +117,24 @@ void context_restore(struct context *c) __attribute__((noreturn));
 typedef int (*hook_fn)(struct frame *f);
 extern hook_fn hooks[256];
 
-/* Runs code; whatever it raises ends it and is told in trap. Interrupted code loses its registers. */
-#define TRY(code) \
-	do { \
-		trap_clear(); \
+/*
+ * Runs code; whatever it raises ends it and is told in trap. Interrupted code loses its registers.
+ */
+#define TRY(code)                               \
+	do {                                    \
+		trap_clear();                   \
 		if (!context_save(&recovery)) { \
-			recovery_armed = 1; \
-			code; \
-		} \
-		recovery_armed = 0; \
-		trap_restore_state(); \
+			recovery_armed = 1;     \
+			code;                   \
+		}                               \
+		recovery_armed = 0;             \
+		trap_restore_state();           \
 	} while (0)
 
-/* Assembly text of the instruction under test: its address is kept, so that traps are told relative to it. */
+/*
+ * Assembly text of the instruction under test: its address is kept, so that traps are told relative
+ * to it.
+ */
 #ifdef __x86_64__
 #define CODE(text) "movq $771f, try_ip\n771: " text "\n"
 #define UCODE(text) "movq $771f, user_try_ip\n771: " text "\n"
@@ -136,22 +144,26 @@ extern hook_fn hooks[256];
 #endif
 
 /* Try assembly and report: "name: ok", "name: #GP(0x28)+0". */
-#define SHOW(name, text, ...) \
-	do { \
+#define SHOW(name, text, ...)                                                    \
+	do {                                                                     \
 		TRY(__asm__ volatile(CODE(text)::__VA_ARGS__ : "memory", "cc")); \
-		report(name); \
+		report(name);                                                    \
 	} while (0)
 
 void trap_clear(void);
 void trap_restore_state(void);
-void report(const char *name); /* one line about trap: vector, error, CR2, offset from try_ip, CPL if not 0 */
-void report_trap(void);	       /* the same without name and newline */
+void report(const char *
+		name); /* one line about trap: vector, error, CR2, offset from try_ip, CPL if not 0 */
+void report_trap(void); /* the same without name and newline */
 
 /* ---- output: %s %x (word) %q (u64) %d (int) %c; hexadecimal has its 0x */
 void print(const char *fmt, ...);
-void value(const char *name, word v); /* "name: 0x..." */
+void value(const char *name, word v);	/* "name: 0x..." */
 void check(const char *name, int good); /* "name: yes", or "name: NO" and the guest fails */
-/* Between these, output waits in memory: the serial port is then free to be tested, and time is not spent on it. */
+/*
+ * Between these, output waits in memory: the serial port is then free to be tested, and time is not
+ * spent on it.
+ */
 void output_hold(void);
 void output_release(void);
 void finish(void) __attribute__((noreturn));
@@ -169,7 +181,10 @@ void *copy(void *to, const void *from, size_t n);
 #endif
 extern u8 user_start[], user_end[];
 extern u8 user_stack[], user_stack_top[], user_exit[];
-/* Never returns by itself: the function's return comes as trap USER_EXIT, which TRY turns into NONE (trap.ax: value). */
+/*
+ * Never returns by itself: the function's return comes as trap USER_EXIT, which TRY turns into NONE
+ * (trap.ax: value).
+ */
 void user_enter(void *fn, word a, word b);
 void user_enter_flags(void *fn, word a, word b, word flags, word cs, word ss);
 #define TRY_USER(fn, a, b) TRY(user_enter((void *)(fn), (word)(a), (word)(b)))
@@ -202,7 +217,8 @@ struct tss {
 } __attribute__((packed));
 #else
 struct tss {
-	u32 link, esp0, ss0, esp1, ss1, esp2, ss2, cr3, eip, eflags, eax, ecx, edx, ebx, esp, ebp, esi, edi;
+	u32 link, esp0, ss0, esp1, ss1, esp2, ss2, cr3, eip, eflags, eax, ecx, edx, ebx, esp, ebp,
+		esi, edi;
 	u32 es, cs, ss, ds, fs, gs, ldt;
 	u16 trap, io_map;
 	u8 io_bitmap[128 + 1];
@@ -240,47 +256,62 @@ extern u64 pml4[512], pdpt_low[512];
 #endif
 
 /* ---- processor */
-static inline void outb(u16 port, u8 v) { __asm__ volatile("outb %0, %1" ::"a"(v), "Nd"(port)); }
+static inline void outb(u16 port, u8 v)
+{
+	__asm__ volatile("outb %0, %1" ::"a"(v), "Nd"(port));
+}
 static inline u8 inb(u16 port)
 {
 	u8 v;
 	__asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port));
 	return v;
 }
-static inline void outw(u16 port, u16 v) { __asm__ volatile("outw %0, %1" ::"a"(v), "Nd"(port)); }
+static inline void outw(u16 port, u16 v)
+{
+	__asm__ volatile("outw %0, %1" ::"a"(v), "Nd"(port));
+}
 static inline u16 inw(u16 port)
 {
 	u16 v;
 	__asm__ volatile("inw %1, %0" : "=a"(v) : "Nd"(port));
 	return v;
 }
-static inline void outl(u16 port, u32 v) { __asm__ volatile("outl %0, %1" ::"a"(v), "Nd"(port)); }
+static inline void outl(u16 port, u32 v)
+{
+	__asm__ volatile("outl %0, %1" ::"a"(v), "Nd"(port));
+}
 static inline u32 inl(u16 port)
 {
 	u32 v;
 	__asm__ volatile("inl %1, %0" : "=a"(v) : "Nd"(port));
 	return v;
 }
-#define CONTROL_REGISTER(n) \
-	static inline word cr##n##_get(void) \
-	{ \
-		word v; \
+#define CONTROL_REGISTER(n)                                                 \
+	static inline word cr##n##_get(void)                                \
+	{                                                                   \
+		word v;                                                     \
 		__asm__ volatile("mov %%cr" #n ", %0" : "=r"(v)::"memory"); \
-		return v; \
-	} \
-	static inline void cr##n##_set(word v) { __asm__ volatile("mov %0, %%cr" #n ::"r"(v) : "memory"); }
+		return v;                                                   \
+	}                                                                   \
+	static inline void cr##n##_set(word v)                              \
+	{                                                                   \
+		__asm__ volatile("mov %0, %%cr" #n ::"r"(v) : "memory");    \
+	}
 CONTROL_REGISTER(0)
 CONTROL_REGISTER(2)
 CONTROL_REGISTER(3)
 CONTROL_REGISTER(4)
-#define DEBUG_REGISTER(n) \
-	static inline word dr##n##_get(void) \
-	{ \
-		word v; \
+#define DEBUG_REGISTER(n)                                                   \
+	static inline word dr##n##_get(void)                                \
+	{                                                                   \
+		word v;                                                     \
 		__asm__ volatile("mov %%dr" #n ", %0" : "=r"(v)::"memory"); \
-		return v; \
-	} \
-	static inline void dr##n##_set(word v) { __asm__ volatile("mov %0, %%dr" #n ::"r"(v) : "memory"); }
+		return v;                                                   \
+	}                                                                   \
+	static inline void dr##n##_set(word v)                              \
+	{                                                                   \
+		__asm__ volatile("mov %0, %%dr" #n ::"r"(v) : "memory");    \
+	}
 DEBUG_REGISTER(0)
 DEBUG_REGISTER(1)
 DEBUG_REGISTER(2)
@@ -303,13 +334,27 @@ static inline word flags_get(void)
 	__asm__ volatile("pushf; pop %0" : "=r"(v)::"memory");
 	return v;
 }
-static inline void flags_set(word v) { __asm__ volatile("push %0; popf" ::"r"(v) : "memory", "cc"); }
-static inline void invlpg(word a) { __asm__ volatile("invlpg (%0)" ::"r"(a) : "memory"); }
-static inline void lidt(const struct table_pointer *p) { __asm__ volatile("lidt %0" ::"m"(*p)); }
-static inline void lgdt(const struct table_pointer *p) { __asm__ volatile("lgdt %0" ::"m"(*p)); }
+static inline void flags_set(word v)
+{
+	__asm__ volatile("push %0; popf" ::"r"(v) : "memory", "cc");
+}
+static inline void invlpg(word a)
+{
+	__asm__ volatile("invlpg (%0)" ::"r"(a) : "memory");
+}
+static inline void lidt(const struct table_pointer *p)
+{
+	__asm__ volatile("lidt %0" ::"m"(*p));
+}
+static inline void lgdt(const struct table_pointer *p)
+{
+	__asm__ volatile("lgdt %0" ::"m"(*p));
+}
 static inline void cpuid(u32 leaf, u32 sub, u32 out[4])
 {
-	__asm__ volatile("cpuid" : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3]) : "a"(leaf), "c"(sub));
+	__asm__ volatile("cpuid"
+			 : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3])
+			 : "a"(leaf), "c"(sub));
 }
 static inline u64 rdtsc(void)
 {

@@ -95,9 +95,11 @@ __attribute__((unused)) static void test_last_level(int with_nx)
 	for (int flags = 0; flags < (with_nx ? 16 : 8); flags++) {
 		ENTRY v = kept & ~(ENTRY)(P | W | U);
 
-		v |= (flags & 1 ? P : 0) | (flags & 2 ? W : 0) | (flags & 4 ? U : 0) | (flags & 8 ? NX : 0);
+		v |= (flags & 1 ? P : 0) | (flags & 2 ? W : 0) | (flags & 4 ? U : 0) |
+			(flags & 8 ? NX : 0);
 		*last = v;
-		print("%c%c%c%c", flags & 1 ? 'P' : '-', flags & 2 ? 'W' : '-', flags & 4 ? 'U' : '-', flags & 8 ? 'X' : '-');
+		print("%c%c%c%c", flags & 1 ? 'P' : '-', flags & 2 ? 'W' : '-',
+			flags & 4 ? 'U' : '-', flags & 8 ? 'X' : '-');
 		attempt_all();
 	}
 	*last = kept;
@@ -151,11 +153,15 @@ static void accessed_clear(void)
 static void accessed_print(void)
 {
 	for (int i = 0; i < walk.levels; i++)
-		print(" %s=%s%s", walk.name[i], *walk.entry[i] & A ? "A" : "-", *walk.entry[i] & D ? "D" : "-");
+		print(" %s=%s%s", walk.name[i], *walk.entry[i] & A ? "A" : "-",
+			*walk.entry[i] & D ? "D" : "-");
 	print("\n");
 }
 
-/* Accessed and dirty bits: set by an access that succeeds, at the levels that the manual says, and by no other. */
+/*
+ * Accessed and dirty bits: set by an access that succeeds, at the levels that the manual says, and
+ * by no other.
+ */
 __attribute__((unused)) static void test_accessed_dirty(void)
 {
 	ENTRY *last = walk.entry[walk.levels - 1];
@@ -183,15 +189,22 @@ __attribute__((unused)) static void test_accessed_dirty(void)
 	print("read of an absent page sets no A: %s\n", *last & A ? "NO" : "yes");
 	*last = kept & ~(ENTRY)(A | D);
 	walk_flush();
-	/* the processor reads the byte and writes it back only if equal: cmpxchg always writes, so D is set (volume 3, CMPXCHG) */
-	TRY(__asm__ volatile("lock cmpxchgb %%cl, (%0)" ::"r"(walk.va + 0x900), "a"(0x77), "c"(1) : "memory", "cc"));
+	/*
+	 * the processor reads the byte and writes it back only if equal: cmpxchg always writes, so
+	 * D is set (volume 3, CMPXCHG)
+	 */
+	TRY(__asm__ volatile("lock cmpxchgb %%cl, (%0)" ::"r"(walk.va + 0x900), "a"(0x77), "c"(1)
+			     : "memory", "cc"));
 	print("failed cmpxchg:");
 	accessed_print();
 	*last = kept;
 	walk_flush();
 }
 
-/* Accesses over the end of a page whose successor is absent: nothing is written, CR2 is the first byte that fails. */
+/*
+ * Accesses over the end of a page whose successor is absent: nothing is written, CR2 is the first
+ * byte that fails.
+ */
 __attribute__((unused)) static void test_page_crossing(ENTRY *next)
 {
 	volatile u8 *end = (volatile u8 *)(walk.va + 4096);
@@ -201,15 +214,17 @@ __attribute__((unused)) static void test_page_crossing(ENTRY *next)
 		end[-i] = 0x11;
 	*next = 0;
 	walk_flush();
-	TRY(__asm__ volatile(CODE("movl $0xaabbccdd, (%0)") ::"r"(end - 2) : "memory"));
+	TRY(__asm__ volatile(CODE("movl $0xaabbccdd, (%0)")::"r"(end - 2) : "memory"));
 	report("write over the page's end");
 	check("nothing was written", end[-1] == 0x11 && end[-2] == 0x11);
-	TRY(__asm__ volatile(CODE("addl $0x01010101, (%0)") ::"r"(end - 1) : "memory", "cc"));
+	TRY(__asm__ volatile(CODE("addl $0x01010101, (%0)")::"r"(end - 1) : "memory", "cc"));
 	report("read-modify-write over the page's end");
 	check("nothing was added", end[-1] == 0x11);
-	TRY(__asm__ volatile(CODE("movl (%0), %%eax") ::"r"(end - 3) : "memory", "eax"));
+	TRY(__asm__ volatile(CODE("movl (%0), %%eax")::"r"(end - 3) : "memory", "eax"));
 	report("read over the page's end");
-	TRY(__asm__ volatile(CODE("lock cmpxchg8b (%0)") ::"r"(end - 4), "a"(0), "b"(0), "c"(0), "d"(0) : "memory", "cc"));
+	TRY(__asm__ volatile(
+		CODE("lock cmpxchg8b (%0)")::"r"(end - 4), "a"(0), "b"(0), "c"(0), "d"(0)
+		: "memory", "cc"));
 	report("cmpxchg8b over the page's end");
 	/* a repeated store stops with its registers at the element that failed */
 	TRY(({
@@ -223,7 +238,7 @@ __attribute__((unused)) static void test_page_crossing(ENTRY *next)
 	walk_flush();
 	end[-1] = 0x33;
 	end[-2] = 0x33;
-	TRY(__asm__ volatile(CODE("movl $0xaabbccdd, (%0)") ::"r"(end - 2) : "memory"));
+	TRY(__asm__ volatile(CODE("movl $0xaabbccdd, (%0)")::"r"(end - 2) : "memory"));
 	report("write into a read-only second page");
 	check("nothing was written there", end[-1] == 0x33 && end[-2] == 0x33);
 	cr0_set(cr0_get() & ~CR0_WP);
@@ -231,7 +246,10 @@ __attribute__((unused)) static void test_page_crossing(ENTRY *next)
 	walk_flush();
 }
 
-/* An instruction whose last bytes lie in the next page: the fault is a fetch there, and it restarts at its first byte. */
+/*
+ * An instruction whose last bytes lie in the next page: the fault is a fetch there, and it restarts
+ * at its first byte.
+ */
 static word refill_ip;
 static ENTRY *refill_entry, refill_value;
 static unsigned refill_count;
@@ -265,12 +283,16 @@ __attribute__((unused)) static void test_code_crossing(ENTRY *next)
 	__asm__ volatile("call *%1" : "=a"(result) : "r"(end - 3) : "memory");
 	hooks[PF] = NULL;
 	value("code over the page's end gives", result);
-	check("one fault, told at the instruction's first byte", refill_count == 1 && refill_ip == (word)(end - 3));
+	check("one fault, told at the instruction's first byte",
+		refill_count == 1 && refill_ip == (word)(end - 3));
 	end[-3] = 0;
 	*(volatile u8 *)walk.va = 0xc3;
 }
 
-/* A changed entry counts once it is flushed; invlpg flushes a global page, a load of CR3 does not have to. */
+/*
+ * A changed entry counts once it is flushed; invlpg flushes a global page, a load of CR3 does not
+ * have to.
+ */
 __attribute__((unused)) static void test_invlpg(word other_page)
 {
 	ENTRY *last = walk.entry[walk.levels - 1];

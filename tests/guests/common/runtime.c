@@ -71,7 +71,9 @@ void *memcpy(void *to, const void *from, size_t n)
 	return copy(to, from, n);
 }
 
-/* ---- output ------------------------------------------------------------------------------------- */
+/*
+ * ---- output -------------------------------------------------------------------------------------
+ */
 static char held[16384];
 static unsigned held_length;
 static int holding;
@@ -192,9 +194,11 @@ void skip(const char *why)
 	finish();
 }
 
-/* ---- exceptions --------------------------------------------------------------------------------- */
-static const char *const mnemonics[] = {"#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "#9",
-					"#TS", "#NP", "#SS", "#GP", "#PF", "#15", "#MF", "#AC", "#MC", "#XM"};
+/*
+ * ---- exceptions ---------------------------------------------------------------------------------
+ */
+static const char *const mnemonics[] = {"#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM",
+	"#DF", "#9", "#TS", "#NP", "#SS", "#GP", "#PF", "#15", "#MF", "#AC", "#MC", "#XM"};
 
 static int has_error_code(word vector)
 {
@@ -285,11 +289,13 @@ void trap_enter(struct frame *f)
 	finish();
 }
 
-/* ---- tables ------------------------------------------------------------------------------------- */
+/*
+ * ---- tables -------------------------------------------------------------------------------------
+ */
 u64 descriptor(u32 base, u32 limit, u8 access, u8 flags)
 {
-	return (limit & 0xffff) | (u64)(base & 0xffffff) << 16 | (u64)access << 40 | (u64)(limit >> 16 & 15) << 48 |
-	       (u64)flags << 52 | (u64)(base >> 24) << 56;
+	return (limit & 0xffff) | (u64)(base & 0xffffff) << 16 | (u64)access << 40 |
+		(u64)(limit >> 16 & 15) << 48 | (u64)flags << 52 | (u64)(base >> 24) << 56;
 }
 
 void gate_make(struct gate *g, int type, int dpl, u16 selector, word offset)
@@ -366,7 +372,8 @@ static void tables_init(void)
 	gdt_pointer.limit = sizeof(gdt) - 1;
 	gdt_pointer.base = (word)gdt;
 	for (int i = 0; i < 256; i++)
-		idt_set(i, GATE_INT, i == USER_EXIT || i == BP || i == OF ? 3 : 0, vector_stub(i), 0);
+		idt_set(i, GATE_INT, i == USER_EXIT || i == BP || i == OF ? 3 : 0, vector_stub(i),
+			0);
 	idt_pointer.limit = sizeof(idt) - 1;
 	idt_pointer.base = (word)idt;
 #ifdef __x86_64__
@@ -398,7 +405,8 @@ void runtime_start(void)
 	/* nothing may interrupt a guest that did not ask: both 8259s masked */
 	outb(0x21, 0xff);
 	outb(0xa1, 0xff);
-	cr0_set((cr0_get() & ~(CR0_EM | CR0_TS | CR0_WP | CR0_AM | CR0_CD | CR0_NW)) | CR0_MP | CR0_NE);
+	cr0_set((cr0_get() & ~(CR0_EM | CR0_TS | CR0_WP | CR0_AM | CR0_CD | CR0_NW)) | CR0_MP |
+		CR0_NE);
 	tables_init();
 #ifdef __x86_64__
 	user_pages_init();
