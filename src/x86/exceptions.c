@@ -181,10 +181,45 @@ static void clear_8086_segments(struct cpu *cpu)
 		segment_fill_null(&cpu->segments[names[i]], 0, 0);
 }
 
+/* The stack of the handler's level: *ss is what SS becomes. */
+static void gate_get_stack(
+	struct cpu *cpu, unsigned cpl, u32 ext, struct segment *ss, struct stack_frame *frame)
+{
+	struct descriptor stack;
+	u16 selector;
+	u32 esp;
+
+	if (cpl == cpu->cpl) {
+		stack_frame_init(cpu, frame);
+		frame->error = ext;
+		return;
+	}
+	task_state_stack(cpu, cpl, ext, &selector, &esp);
+	descriptor_get_stack(cpu, selector, cpl, &stack, EXCEPTION_TS, ext);
+	segment_fill(ss, &stack, selector);
+	stack_frame_init_new(cpu, frame, ss, esp, cpl, false, (selector & ~SELECTOR_RPL) | ext);
+}
+
+static void push_frame(struct cpu *cpu, const struct event *event, struct stack_frame *frame,
+	unsigned bytes, bool inner)
+{
+	if (cpu_is_virtual_8086(cpu))
+		push_8086_segments(cpu, frame, bytes);
+	if (inner) {
+		stack_frame_push(cpu, frame, cpu->segments[SEGMENT_SS].selector, bytes);
+		stack_frame_push(cpu, frame, cpu->regs[RSP], bytes);
+	}
+	stack_frame_push(cpu, frame, event_flags(cpu, event), bytes);
+	stack_frame_push(cpu, frame, cpu->segments[SEGMENT_CS].selector, bytes);
+	stack_frame_push(cpu, frame, cpu->regs[RIP], bytes);
+	if (event->has_error_code)
+		stack_frame_push(cpu, frame, event->error_code, bytes);
+}
+
 static void deliver_through_gate(
 	struct cpu *cpu, const struct event *event, const struct gate *gate)
 {
-	struct descriptor code, stack;
+	struct descriptor code;
 	struct stack_frame frame;
 	struct segment ss = cpu->segments[SEGMENT_SS];
 	u32 ext = event_ext(event);
@@ -194,35 +229,15 @@ static void deliver_through_gate(
 
 	unsigned cpl = gate_get_code(cpu, gate, ext, &code);
 	bool inner = cpl < cpu->cpl;
-	if (inner) {
-		u16 selector;
-		u32 esp;
-		task_state_stack(cpu, cpl, ext, &selector, &esp);
-		descriptor_get_stack(cpu, selector, cpl, &stack, EXCEPTION_TS, ext);
-		segment_fill(&ss, &stack, selector);
-		stack_frame_init_new(
-			cpu, &frame, &ss, esp, cpl, false, (selector & ~SELECTOR_RPL) | ext);
+	if (inner)
 		count += was_8086 ? 6 : 2;
-	} else {
-		stack_frame_init(cpu, &frame);
-		frame.error = ext;
-	}
+	gate_get_stack(cpu, cpl, ext, &ss, &frame);
 	stack_frame_reserve(cpu, &frame, count, bytes);
-	if (!descriptor_code_reaches(cpu, &code, bytes == 4 ? gate->offset : (u16)gate->offset))
+	if (!descriptor_code_reaches(cpu, &code, gate->offset))
 		raise_gp(cpu, ext);
 	descriptor_set_accessed(cpu, &code);
 
-	if (was_8086)
-		push_8086_segments(cpu, &frame, bytes);
-	if (inner) {
-		stack_frame_push(cpu, &frame, cpu->segments[SEGMENT_SS].selector, bytes);
-		stack_frame_push(cpu, &frame, cpu->regs[RSP], bytes);
-	}
-	stack_frame_push(cpu, &frame, event_flags(cpu, event), bytes);
-	stack_frame_push(cpu, &frame, cpu->segments[SEGMENT_CS].selector, bytes);
-	stack_frame_push(cpu, &frame, cpu->regs[RIP], bytes);
-	if (event->has_error_code)
-		stack_frame_push(cpu, &frame, event->error_code, bytes);
+	push_frame(cpu, event, &frame, bytes, inner);
 	cpu->segments[SEGMENT_SS] = ss;
 	stack_frame_commit(cpu, &frame);
 	if (was_8086)
