@@ -27,36 +27,37 @@ void paging_store(struct cpu *cpu, u64 linear, unsigned bytes, u64 value, unsign
  * watched code pages have been announced already), or NULL where it is MMIO. Raises #PF, #GP. The pointer is
  * valid until the next TLB change.
  */
-u8 *paging_host_address(struct cpu *cpu, u64 linear, u64 bytes, enum access_kind kind, unsigned mode);
+u8 *paging_host_address(
+	struct cpu *cpu, u64 linear, u64 bytes, enum access_kind kind, unsigned mode);
 /* Raises what an access would raise, without accessing (several pages allowed). */
 void paging_probe(struct cpu *cpu, u64 linear, u64 bytes, enum access_kind kind, unsigned mode);
 
-#define DEFINE_ACCESS(bits)                                                                        \
-	static always_inline u##bits load_##bits##_as(struct cpu *cpu, u64 linear, unsigned mode)  \
-	{                                                                                          \
-		const struct tlb_entry *entry = &cpu->tlb.entries[mode][tlb_index(linear)];        \
-		if (likely(entry->read == (linear & PAGE_MASK) &&                                  \
-			    !tlb_crosses_page(linear, bits / 8)))                                  \
-			return ram_load_##bits((const void *)(linear + entry->addend));            \
-		return (u##bits)paging_load(cpu, linear, bits / 8, mode);                          \
-	}                                                                                          \
-	static always_inline void store_##bits##_as(                                               \
-		struct cpu *cpu, u64 linear, u##bits value, unsigned mode)                         \
-	{                                                                                          \
-		const struct tlb_entry *entry = &cpu->tlb.entries[mode][tlb_index(linear)];        \
-		if (likely(entry->write == (linear & PAGE_MASK) &&                                 \
-			    !tlb_crosses_page(linear, bits / 8)))                                  \
-			ram_store_##bits((void *)(linear + entry->addend), value);                 \
-		else                                                                               \
-			paging_store(cpu, linear, bits / 8, value, mode);                          \
-	}                                                                                          \
-	static always_inline u##bits load_##bits(struct cpu *cpu, u64 linear)                      \
-	{                                                                                          \
-		return load_##bits##_as(cpu, linear, cpu->tlb_mode);                               \
-	}                                                                                          \
-	static always_inline void store_##bits(struct cpu *cpu, u64 linear, u##bits value)         \
-	{                                                                                          \
-		store_##bits##_as(cpu, linear, value, cpu->tlb_mode);                              \
+#define DEFINE_ACCESS(bits)                                                                       \
+	static always_inline u##bits load_##bits##_as(struct cpu *cpu, u64 linear, unsigned mode) \
+	{                                                                                         \
+		const struct tlb_entry *entry = &cpu->tlb.entries[mode][tlb_index(linear)];       \
+		if (likely(entry->read == (linear & PAGE_MASK) &&                                 \
+			    !tlb_crosses_page(linear, bits / 8)))                                 \
+			return ram_load_##bits((const void *)(linear + entry->addend));           \
+		return (u##bits)paging_load(cpu, linear, bits / 8, mode);                         \
+	}                                                                                         \
+	static always_inline void store_##bits##_as(                                              \
+		struct cpu *cpu, u64 linear, u##bits value, unsigned mode)                        \
+	{                                                                                         \
+		const struct tlb_entry *entry = &cpu->tlb.entries[mode][tlb_index(linear)];       \
+		if (likely(entry->write == (linear & PAGE_MASK) &&                                \
+			    !tlb_crosses_page(linear, bits / 8)))                                 \
+			ram_store_##bits((void *)(linear + entry->addend), value);                \
+		else                                                                              \
+			paging_store(cpu, linear, bits / 8, value, mode);                         \
+	}                                                                                         \
+	static always_inline u##bits load_##bits(struct cpu *cpu, u64 linear)                     \
+	{                                                                                         \
+		return load_##bits##_as(cpu, linear, cpu->tlb_mode);                              \
+	}                                                                                         \
+	static always_inline void store_##bits(struct cpu *cpu, u64 linear, u##bits value)        \
+	{                                                                                         \
+		store_##bits##_as(cpu, linear, value, cpu->tlb_mode);                             \
 	}
 
 DEFINE_ACCESS(8)

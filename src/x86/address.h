@@ -8,10 +8,10 @@
 #include "x86/access.h"
 #include "x86/cpu.h"
 
-#define DEFINE_REGISTER_ACCESS(bits)                                                               \
-	static always_inline u##bits reg_get_##bits(const struct cpu *cpu, unsigned location)      \
-	{                                                                                          \
-		return ((const struct ram_##bits *)((const u8 *)cpu->regs + location))->value;     \
+#define DEFINE_REGISTER_ACCESS(bits)                                                           \
+	static always_inline u##bits reg_get_##bits(const struct cpu *cpu, unsigned location)  \
+	{                                                                                      \
+		return ((const struct ram_##bits *)((const u8 *)cpu->regs + location))->value; \
 	}
 
 DEFINE_REGISTER_ACCESS(8)
@@ -44,14 +44,16 @@ static always_inline void reg_set_64(struct cpu *cpu, unsigned location, u64 val
 static always_inline u64 address_sum(const struct cpu *cpu, const struct insn *insn)
 {
 	return reg_get_64(cpu, insn->base) + (reg_get_64(cpu, insn->index) << insn->scale) +
-	       (u64)(i64)insn->displacement;
+		(u64)(i64)insn->displacement;
 }
 
 /* What LEA computes: cut to the address size, no segment. */
 static always_inline u64 address_effective(const struct cpu *cpu, const struct insn *insn)
 {
 	u64 sum = address_sum(cpu, insn);
-	return insn->address_size == SIZE_64 ? sum : insn->address_size == SIZE_32 ? (u32)sum : (u16)sum;
+	return insn->address_size == SIZE_64	? sum
+		: insn->address_size == SIZE_32 ? (u32)sum
+						: (u16)sum;
 }
 
 /*
@@ -74,13 +76,15 @@ static always_inline u64 address_linear(
  * The same, `offset` bytes into or before the operand (bit tests with register offsets, far pointers): offset is added
  * to the effective address before it is cut to the address size.
  */
-static always_inline u64 address_linear_at(struct cpu *cpu, const struct insn *insn, i64 offset,
-	unsigned bytes, enum access_kind kind)
+static always_inline u64 address_linear_at(
+	struct cpu *cpu, const struct insn *insn, i64 offset, unsigned bytes, enum access_kind kind)
 {
 	u64 sum = address_sum(cpu, insn) + (u64)offset;
 	if (likely(insn->flags & INSN_FLAT))
 		return sum + cpu->segments[insn->segment].base;
-	sum = insn->address_size == SIZE_64 ? sum : insn->address_size == SIZE_32 ? (u32)sum : (u16)sum;
+	sum = insn->address_size == SIZE_64	? sum
+		: insn->address_size == SIZE_32 ? (u32)sum
+						: (u16)sum;
 	return segment_linear(cpu, insn->segment, sum, bytes, kind);
 }
 

@@ -15,24 +15,45 @@ struct environment;
 struct cpu_model;
 
 enum register_name {
-	RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI,
-	R8, R9, R10, R11, R12, R13, R14, R15,
-	RIP,	       /* of the next instruction while one executes; of the current one between instructions */
+	RAX,
+	RCX,
+	RDX,
+	RBX,
+	RSP,
+	RBP,
+	RSI,
+	RDI,
+	R8,
+	R9,
+	R10,
+	R11,
+	R12,
+	R13,
+	R14,
+	R15,
+	RIP, /* of the next instruction while one executes; of the current one between instructions */
 	REGISTER_ZERO, /* always 0: the absent base or index */
 	REGISTER_COUNT
 };
 
 /* Numbering is the encoding's (ModRM.reg of MOV Sreg); the rest are not encodable. */
 enum segment_name {
-	SEGMENT_ES, SEGMENT_CS, SEGMENT_SS, SEGMENT_DS, SEGMENT_FS, SEGMENT_GS,
-	SEGMENT_LDTR, SEGMENT_TR,
+	SEGMENT_ES,
+	SEGMENT_CS,
+	SEGMENT_SS,
+	SEGMENT_DS,
+	SEGMENT_FS,
+	SEGMENT_GS,
+	SEGMENT_LDTR,
+	SEGMENT_TR,
 	SEGMENT_NONE, /* base 0, no checks: what 64-bit code sees of ES, CS, SS and DS */
 	SEGMENT_COUNT
 };
 
 /* Attributes as in APM volume 2, VMCB state save area: descriptor bits 40-47 and 52-55, packed. */
 enum segment_attributes {
-	SEGMENT_TYPE = 0xf, /* accessed 1, writable or readable 2, expand-down or conforming 4, code 8 */
+	SEGMENT_TYPE =
+		0xf, /* accessed 1, writable or readable 2, expand-down or conforming 4, code 8 */
 	SEGMENT_S = 1 << 4, /* code or data, not system */
 	SEGMENT_DPL_SHIFT = 5,
 	SEGMENT_DPL = 3 << 5,
@@ -146,9 +167,10 @@ enum cpu_pending {
 	PENDING_INIT = 1 << 2,
 	PENDING_SIPI = 1 << 3, /* vector in cpu->sipi_vector */
 	PENDING_SMI = 1 << 4,
-	PENDING_STOP = 1 << 5, /* the host wants run() to return */
+	PENDING_STOP = 1 << 5,	 /* the host wants run() to return */
 	PENDING_ENGINE = 1 << 7, /* the engine has something to see to (code written by others) */
-	PENDING_TRAP = 1 << 6, /* the last instruction left a debug trap in cpu->pending_dr6, or a shadow to end;
+	PENDING_TRAP = 1
+		<< 6, /* the last instruction left a debug trap in cpu->pending_dr6, or a shadow to end;
 				  set and cleared by the vCPU itself */
 };
 
@@ -180,26 +202,27 @@ struct cpu {
 	u32 other_flags; /* RFLAGS without the arithmetic ones; RFLAGS_FIXED always set */
 
 	/* What the engine's loop and the unwinding of faults work with. */
-	const struct insn *insn;     /* the one executing, for the length and the flags */
-	const struct insn *insn_end; /* the loop ends before this one; NULL asks it to end after the current one */
-	u64 insns_retired;	     /* up to the start of the current block run (engine) */
-	u32 pending;		     /* enum cpu_pending; atomic */
+	const struct insn *insn; /* the one executing, for the length and the flags */
+	const struct insn *
+		insn_end; /* the loop ends before this one; NULL asks it to end after the current one */
+	u64 insns_retired; /* up to the start of the current block run (engine) */
+	u32 pending;	   /* enum cpu_pending; atomic */
 	u8 cpl;
-	u8 code_size;		 /* enum insn_size of CS: SIZE_16, SIZE_32 or SIZE_64 */
-	u8 stack_size;		 /* enum insn_size of the stack pointer: SS.B, or SIZE_64 */
-	u8 interrupt_shadow;	 /* enum interrupt_shadow */
-	u8 tlb_mode;		 /* enum tlb_mode of ordinary data accesses: derived from CPL, SMAP and AC */
-	u8 nmi_blocked;		 /* until IRET */
-	u8 activity;		 /* enum cpu_activity */
+	u8 code_size;	     /* enum insn_size of CS: SIZE_16, SIZE_32 or SIZE_64 */
+	u8 stack_size;	     /* enum insn_size of the stack pointer: SS.B, or SIZE_64 */
+	u8 interrupt_shadow; /* enum interrupt_shadow */
+	u8 tlb_mode;	/* enum tlb_mode of ordinary data accesses: derived from CPL, SMAP and AC */
+	u8 nmi_blocked; /* until IRET */
+	u8 activity;	/* enum cpu_activity */
 	u8 sipi_vector;
 	/*
 	 * Changes whenever a linear address may mean other code because of paging: TLB flushes of any kind. What is
 	 * fetched depends on code_size and on CPL being 3, too, for which it does not change.
 	 */
 	u32 code_generation;
-	u32 debug_active;	 /* any of DR7's enables: data accesses and fetches check (else never looked at) */
-	u64 pending_dr6;	 /* debug conditions that the current instruction has met */
-	void *unwind[5];	 /* __builtin_setjmp buffer of the engine's loop */
+	u32 debug_active; /* any of DR7's enables: data accesses and fetches check (else never looked at) */
+	u64 pending_dr6; /* debug conditions that the current instruction has met */
+	void *unwind[5]; /* __builtin_setjmp buffer of the engine's loop */
 	const struct environment *environment;
 
 	struct segment segments[SEGMENT_COUNT];
@@ -208,7 +231,7 @@ struct cpu {
 	u64 dr[4], dr6, dr7;
 	struct msr_state msrs;
 	const struct cpu_model *model;
-	u32 apic_id; /* initial, for CPUID */
+	u32 apic_id;   /* initial, for CPUID */
 	u32 cpu_count; /* vCPUs in the machine, for CPUID's topology */
 	u64 tsc_hz;    /* the machine's, for CPUID 15h, 16h and the hypervisor leaves */
 

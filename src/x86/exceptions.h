@@ -10,11 +10,11 @@
 #include "x86/raise.h"
 
 enum event_kind {
-	EVENT_EXTERNAL,	  /* INTR, NMI */
-	EVENT_EXCEPTION,  /* a fault or trap of the processor */
-	EVENT_SOFTWARE,	  /* INT n: gate DPL is checked */
+	EVENT_EXTERNAL,		  /* INTR, NMI */
+	EVENT_EXCEPTION,	  /* a fault or trap of the processor */
+	EVENT_SOFTWARE,		  /* INT n: gate DPL is checked */
 	EVENT_SOFTWARE_EXCEPTION, /* INT3, INTO */
-	EVENT_PRIVILEGED, /* INT1 (ICEBP): no DPL check */
+	EVENT_PRIVILEGED,	  /* INT1 (ICEBP): no DPL check */
 };
 
 /*

@@ -10,9 +10,9 @@
 #include "x86/cpu.h"
 
 /* What other_flags may hold. */
-#define RFLAGS_WRITABLE_OTHER \
-	((u32)(RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_IOPL | RFLAGS_NT | RFLAGS_RF | RFLAGS_VM | \
-	       RFLAGS_AC | RFLAGS_VIF | RFLAGS_VIP | RFLAGS_ID))
+#define RFLAGS_WRITABLE_OTHER                                                            \
+	((u32)(RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_IOPL | RFLAGS_NT | RFLAGS_RF | \
+		RFLAGS_VM | RFLAGS_AC | RFLAGS_VIF | RFLAGS_VIP | RFLAGS_ID))
 
 #define PACKED_OF ((packed_flags)0x0001)
 #define PACKED_CF ((packed_flags)0x0100)
@@ -24,7 +24,7 @@
 static always_inline u64 flags_unpack(packed_flags packed)
 {
 	return ((packed >> 8) & (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF)) |
-	       (u64)(packed & 1) << 11;
+		(u64)(packed & 1) << 11;
 }
 
 static always_inline packed_flags flags_pack(u64 rflags)

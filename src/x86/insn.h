@@ -22,11 +22,12 @@ struct insn;
 typedef void execute_fn(struct cpu *cpu, const struct insn *insn);
 
 enum insn_flags {
-	INSN_MEMORY = 1 << 0,	  /* the rm operand (or moffs, string) is memory */
-	INSN_LOCK = 1 << 1,	  /* LOCK prefix, on a lockable instruction's memory form */
-	INSN_REP = 1 << 2,	  /* F3 where it is a repeat prefix */
-	INSN_REPNE = 1 << 3,	  /* F2 where it is a repeat prefix */
-	INSN_FLAT = 1 << 4,	  /* 64-bit code, 64-bit addresses: linear = ea + base of `segment`, no checks */
+	INSN_MEMORY = 1 << 0, /* the rm operand (or moffs, string) is memory */
+	INSN_LOCK = 1 << 1,   /* LOCK prefix, on a lockable instruction's memory form */
+	INSN_REP = 1 << 2,    /* F3 where it is a repeat prefix */
+	INSN_REPNE = 1 << 3,  /* F2 where it is a repeat prefix */
+	INSN_FLAT = 1
+		<< 4, /* 64-bit code, 64-bit addresses: linear = ea + base of `segment`, no checks */
 	INSN_ENDS_BLOCK = 1 << 5, /* may change RIP, the mode, or what is fetched next */
 	INSN_NO_REX = 1 << 6,	  /* no REX prefix (SPL.. versus AH..); kept for the printer */
 	INSN_BRANCH_HINT = 1 << 7,
@@ -43,24 +44,24 @@ enum insn_size { SIZE_8, SIZE_16, SIZE_32, SIZE_64, SIZE_COUNT };
 
 struct insn {
 	execute_fn *execute;
-	u64 immediate;	  /* sign- or zero-extended as the row says; a far pointer is selector << 32 | offset;
+	u64 immediate; /* sign- or zero-extended as the row says; a far pointer is selector << 32 | offset;
 			     ENTER's is imm8 << 16 | imm16; a moffs address */
 	i32 displacement; /* of the memory operand, sign-extended at decoding */
 	u8 length;	  /* bytes, 1 to 15 */
 	u8 flags;	  /* enum insn_flags */
 	u8 base;	  /* location; LOCATION_ZERO for none, LOCATION_RIP for RIP-relative */
 	u8 index;	  /* location; LOCATION_ZERO for none */
-	u8 segment;	  /* enum segment_name of the memory operand, default applied; SEGMENT_NONE (a base of zero)
+	u8 segment; /* enum segment_name of the memory operand, default applied; SEGMENT_NONE (a base of zero)
 			     where 64-bit code ignores the segment */
-	u8 reg;		  /* location: ModRM.reg, or the register within the opcode */
-	u8 rm;		  /* location: ModRM.rm when it is a register */
-	u8 scale : 2;	  /* log2 of index's factor */
+	u8 reg;		     /* location: ModRM.reg, or the register within the opcode */
+	u8 rm;		     /* location: ModRM.rm when it is a register */
+	u8 scale : 2;	     /* log2 of index's factor */
 	u8 operand_size : 2; /* enum insn_size: the effective operand size (for byte opcodes SIZE_8) */
 	u8 address_size : 2; /* enum insn_size: SIZE_16, SIZE_32 or SIZE_64 */
 	u8 code_size : 2;    /* enum insn_size: the code segment's: SIZE_16, SIZE_32 or SIZE_64 */
-	u16 row;	  /* index of its row of opcodes.table */
-	u8 opcode;	  /* last opcode byte: condition codes, x87 */
-	u8 modrm;	  /* ModRM as read, 0 where there is none */
+	u16 row;	     /* index of its row of opcodes.table */
+	u8 opcode;	     /* last opcode byte: condition codes, x87 */
+	u8 modrm;	     /* ModRM as read, 0 where there is none */
 };
 
 _Static_assert(sizeof(struct insn) == 32, "struct insn has grown");

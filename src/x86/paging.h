@@ -41,7 +41,7 @@ bool control_efer_allows(const struct cpu *cpu, u64 value);
 
 void paging_invalidate_page(struct cpu *cpu, u64 linear); /* INVLPG */
 void paging_invalidate_pcid(struct cpu *cpu, unsigned type, u64 pcid, u64 linear);
-void paging_flush(struct cpu *cpu);			 /* everything, global pages too */
+void paging_flush(struct cpu *cpu); /* everything, global pages too */
 
 static always_inline bool address_is_canonical(u64 linear)
 {

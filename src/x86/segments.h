@@ -13,7 +13,7 @@ void segment_load(struct cpu *cpu, enum segment_name name, u16 selector);
 /* Real-mode style: base = selector << 4; limit and attributes stay in real mode, become vm86's in vm86. */
 void segment_load_8086(struct cpu *cpu, enum segment_name name, u16 selector);
 
-void segment_load_ldt(struct cpu *cpu, u16 selector); /* LLDT */
+void segment_load_ldt(struct cpu *cpu, u16 selector);  /* LLDT */
 void segment_load_task(struct cpu *cpu, u16 selector); /* LTR */
 
 /* Far control transfers; operand_size is the instruction's. They set RIP, CS, and whatever else changes; raise. */

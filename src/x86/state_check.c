@@ -10,7 +10,7 @@
 static bool control_is_valid(const struct cpu *cpu)
 {
 	u64 cr0_defined = CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM |
-			  CR0_NW | CR0_CD | CR0_PG;
+		CR0_NW | CR0_CD | CR0_PG;
 	bool paging = cpu->cr0 & CR0_PG;
 	bool long_mode = paging && (cpu->efer & EFER_LME);
 

@@ -23,7 +23,7 @@ enum tlb_mode {
 	TLB_SUPERVISOR, /* CPL 0-2, SMAP in force; implicit accesses of the processor to its tables */
 	TLB_USER,	/* CPL 3 */
 	TLB_SUPERVISOR_USER_OK, /* CPL 0-2 and user pages allowed: SMAP off, or RFLAGS.AC set */
-	TLB_USER_ALIGNED,	/* CPL 3 under alignment checking: never filled, so that all accesses are slow */
+	TLB_USER_ALIGNED, /* CPL 3 under alignment checking: never filled, so that all accesses are slow */
 	TLB_MODES
 };
 
@@ -45,7 +45,8 @@ struct tlb_entry {
 
 struct tlb {
 	struct tlb_entry entries[TLB_MODES][TLB_ENTRIES];
-	u64 physical[TLB_MODES][TLB_ENTRIES]; /* page's guest-physical address, and the bits above */
+	u64 physical[TLB_MODES]
+		    [TLB_ENTRIES]; /* page's guest-physical address, and the bits above */
 	/* A bit a group of entries, so that flushes visit only what may be filled. */
 	u64 used[TLB_MODES];  /* something is entered */
 	u64 local[TLB_MODES]; /* something not global is */

@@ -175,7 +175,7 @@ static void compare_fault(const struct outcome *native, const struct outcome *mo
 	u64 error_mask = native->vector == 14 && native->cr2 >> 47 ? ~PF_PRESENT : ~(u64)0;
 	if (native->faulted != model->faulted)
 		differ(d, "faulted", native->faulted, model->faulted);
-	bool misaligned = (known & KNOWN_MISALIGNED) && native->vector == 13 && model->vector == 12;
+	bool misaligned = (known & KNOWN_MISALIGNED) && native->vector + model->vector == 12 + 13;
 	if (native->faulted && model->faulted && native->vector != model->vector && !misaligned)
 		differ(d, "vector", native->vector, model->vector);
 	else if (native->faulted && ((native->error_code ^ model->error_code) & error_mask) &&

@@ -561,7 +561,9 @@ bool case_generate(struct test_case *test, u64 seed, unsigned row, unsigned numb
 	test->seed = seed;
 	test->row = row;
 	test->number = number;
-	g.random.state = seed * 0x9e3779b97f4a7c15 + row * 0xd1342543de82ef95 + number;
+	g.random.state = seed;
+	g.random.state = random_next(&g.random) ^ row;
+	g.random.state = random_next(&g.random) ^ number;
 	random_next(&g.random);
 	pick_mode(&g);
 	set_registers(&g);
