@@ -90,7 +90,7 @@ static bool gate_open(
 	if (!(type == SYSTEM_CALL_GATE ||
 		    (!cpu_is_long_mode(cpu) && (is_task || type == SYSTEM_CALL_GATE_16))))
 		raise_gp(cpu, error);
-	if (MAX(rpl, cpu->cpl) > descriptor_dpl(descriptor))
+	if (MAX(rpl, cpu->cpl) > descriptor_dpl(descriptor) || bits_get(descriptor->high, 40, 5))
 		raise_gp(cpu, error);
 	if (!(descriptor->attributes & SEGMENT_P))
 		raise_with_code(cpu, EXCEPTION_NP, error);
@@ -103,7 +103,7 @@ static bool gate_open(
 	gate->offset = bits_get(raw, 0, 16);
 	if (type == SYSTEM_CALL_GATE)
 		gate->offset |= bits_get(raw, 48, 16) << 16;
-	gate->offset |= descriptor->high << 32;
+	gate->offset |= descriptor->high << 32; /* 0 outside long mode */
 	gate->parameters = (u8)bits_get(raw, 32, 5);
 	gate->bytes = cpu_is_long_mode(cpu) ? 8 : type == SYSTEM_CALL_GATE ? 4 : 2;
 	return true;

@@ -60,13 +60,13 @@ static u64 frame_moved(const struct stack_frame *frame, u64 delta)
 	return (frame->pointer & ~mask) | ((frame->pointer + delta) & mask);
 }
 
+/* In the order of the pushes, so that the first that would fault says so; within one page that is one look. */
 void stack_frame_reserve(struct cpu *cpu, struct stack_frame *frame, unsigned count, unsigned bytes)
 {
 	if (frame->size == SIZE_64) {
-		u64 total = (u64)count * bytes;
-		u64 linear = frame_linear(cpu, frame, frame->pointer - total, (unsigned)total);
-		paging_probe(cpu, linear, total, ACCESS_WRITE, frame->mode);
-		return;
+		u64 first = frame->pointer - bytes, last = frame->pointer - (u64)count * bytes;
+		if (!((first ^ last) & PAGE_MASK) && !(last & (bytes - 1)))
+			count = 1;
 	}
 	for (unsigned i = 1; i <= count; i++) {
 		u64 linear = frame_linear(cpu, frame, frame->pointer - (u64)i * bytes, bytes);
