@@ -9,7 +9,10 @@ FUZZ_FLAGS := -std=gnu17 -g -O1 -Isrc -I. -I$(GENERATED) $(WARNINGS) -fno-strict
 	-fno-sanitize-recover=undefined
 FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_PROGRAMS := $(patsubst tests/fuzz/%.c,$(FUZZ)/%,$(FUZZ_SOURCES))
-FUZZ_OBJECTS := $(patsubst %.c,$(FUZZ)/objects/%.o,$(filter-out $(HOSTED_LEAVES_OUT),$(FREESTANDING_SOURCES)) $(HOST_FAKE_SOURCES))
+# A machine to be hostile to, which several targets share.
+FUZZ_SHARED := tests/hostile/machine.c tests/hostile/scenario.c tests/hostile/encode.c
+FUZZ_OBJECTS := $(patsubst %.c,$(FUZZ)/objects/%.o,$(filter-out $(HOSTED_LEAVES_OUT),$(FREESTANDING_SOURCES)) $(HOST_FAKE_SOURCES) \
+	$(FUZZ_SHARED))
 
 $(FUZZ)/objects/%.o: %.c $(OPCODES_GENERATED)
 	@mkdir -p $(@D)
