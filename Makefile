@@ -51,7 +51,7 @@ COMMON_FLAGS += --coverage
 LINK_FLAGS += --coverage
 endif
 LINK_FLAGS += -pthread
-NO_PIE := -no-pie
+NO_PIE := $(if $(findstring clang,$(CC)),-Wl,-no-pie,-no-pie)
 
 objects = $(patsubst %.c,$(BUILD)/objects/%.o,$(1))
 FREESTANDING_OBJECTS := $(call objects,$(filter-out $(HOSTED_LEAVES_OUT),$(FREESTANDING_SOURCES)))

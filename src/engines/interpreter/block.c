@@ -48,10 +48,10 @@ void block_cache_empty(struct block_cache *cache)
 		cache->pages[i] = NULL;
 	}
 	/* The arena's first bytes are a block that is never valid: what unused jump entries point to. */
-	cache->single.block.count = 0;
+	block_single(cache)->count = 0;
 	for (unsigned i = 0; i < JUMP_CACHE; i++)
 		cache->jumps[i] =
-			(struct jump_entry){.linear = ~(u64)0, .block = &cache->single.block};
+			(struct jump_entry){.linear = ~(u64)0, .block = block_single(cache)};
 	cache->used_bytes = 0;
 	cache->emptied++;
 }
@@ -159,7 +159,7 @@ static struct block *single_insn(struct block_cache *cache, u64 linear)
 	u8 bytes[15];
 	unsigned allowed = (unsigned)limit_bytes(cpu, sizeof(bytes));
 	unsigned available = paging_fetch(cpu, linear, bytes, allowed);
-	struct insn *insn = &cache->single.insn;
+	struct insn *insn = &block_single(cache)->insns[0];
 	if (decode(bytes, available, cpu->code_size, cpu->model->features, insn) ==
 		DECODE_INCOMPLETE) {
 		if (available < allowed)
@@ -168,8 +168,8 @@ static struct block *single_insn(struct block_cache *cache, u64 linear)
 							  : (u32)(linear + available));
 		raise_gp(cpu, 0);
 	}
-	cache->single.block.count = 1;
-	return &cache->single.block;
+	block_single(cache)->count = 1;
+	return block_single(cache);
 }
 
 /* Decodes a block at `offset` of the page into the arena's free space; NULL: no room. *count 0: not cacheable. */

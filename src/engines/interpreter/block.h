@@ -48,14 +48,17 @@ struct block_cache {
 	u64 arena_bytes, used_bytes;
 	struct code_page *pages[PAGE_HASH];
 	struct jump_entry jumps[JUMP_CACHE];
-	struct {
-		struct block block;
-		struct insn insn;
-	} single; /* for code that cannot be cached: across a page end, or not in RAM */
+	/* For code that cannot be cached (across a page end, or not in RAM): room for a block of one. */
+	u64 single[(sizeof(struct block) + sizeof(struct insn)) / 8];
 	/* The pages' flags are the machine's. */
 	void (*watch)(struct cpu *cpu, u64 physical, bool on);
 	u64 emptied; /* times that the arena was full */
 };
+
+static always_inline struct block *block_single(struct block_cache *cache)
+{
+	return (struct block *)cache->single;
+}
 
 enum status block_cache_init(struct block_cache *cache, struct cpu *cpu, u64 arena_bytes,
 	void (*watch)(struct cpu *cpu, u64 physical, bool on)) must_use;
