@@ -51,7 +51,10 @@ COMMON_FLAGS += --coverage
 LINK_FLAGS += --coverage
 endif
 LINK_FLAGS += -pthread
-NO_PIE := $(if $(findstring clang,$(CC)),-Wl,-no-pie,-no-pie)
+NO_PIE := -no-pie
+ifneq ($(findstring clang,$(CC)),)
+NO_PIE += -Wno-unused-command-line-argument
+endif
 
 objects = $(patsubst %.c,$(BUILD)/objects/%.o,$(1))
 FREESTANDING_OBJECTS := $(call objects,$(filter-out $(HOSTED_LEAVES_OUT),$(FREESTANDING_SOURCES)))
