@@ -289,7 +289,8 @@ static void deliver_real(struct cpu *cpu, const struct event *event)
 
 /* ---- delivery ---- */
 
-static void deliver(struct cpu *cpu, const struct event *event)
+/* Not inlined, for deliver_or_fail's sake: see task_begin in task_switch.c. */
+static no_inline void deliver(struct cpu *cpu, const struct event *event)
 {
 	if (!cpu_is_protected(cpu))
 		deliver_real(cpu, event);

@@ -230,18 +230,28 @@ static void registers_load(struct cpu *cpu, const struct task *task, bool nested
 	cpu_mode_changed(cpu);
 }
 
-/* All that may fail in the new task's context; false: cpu->fault says what did. */
-static no_inline bool task_enter(
+/*
+ * All that may fail in the new task's context. Not within task_enter, nor inlined: clang does not know that its setjmp returns
+ * twice, and takes the stack slots of what it believes dead by then.
+ */
+static no_inline void task_begin(
 	struct cpu *cpu, const struct task *task, bool has_error_code, u32 error_code, u32 ext)
 {
-	if (__builtin_setjmp(cpu->unwind))
-		return false;
 	load_segments(cpu, &task->state, ext);
 	cpu_mode_changed(cpu);
 	if (has_error_code)
 		push_error_code(cpu, task->is_32, error_code);
 	if (cpu->regs[RIP] > cpu->segments[SEGMENT_CS].limit)
 		raise_gp(cpu, ext);
+}
+
+/* False: cpu->fault says what failed. */
+static no_inline bool task_enter(
+	struct cpu *cpu, const struct task *task, bool has_error_code, u32 error_code, u32 ext)
+{
+	if (__builtin_setjmp(cpu->unwind))
+		return false;
+	task_begin(cpu, task, has_error_code, error_code, ext);
 	return true;
 }
 
