@@ -17,6 +17,22 @@
 		return value;                                                 \
 	}
 
+/* The shifts set all flags unless the count is zero, so that none need be loaded. */
+#define DEFINE_HOST_SHIFT_FRESH(name, bits)                        \
+	static always_inline u##bits host_##name##_##bits(         \
+		u##bits value, u8 count, packed_flags *flags)      \
+	{                                                          \
+		packed_flags after;                                \
+		if (unlikely(!(count & (bits == 64 ? 63 : 31))))   \
+			return value;                              \
+		__asm__(#name SUFFIX_##bits " %%cl, %0" SAVE_FLAGS \
+			: "+r"(value), "=a"(after)                 \
+			: "c"(count)                               \
+			: "cc");                                   \
+		*flags = after;                                    \
+		return value;                                      \
+	}
+
 #define SHIFT_COUNT_EC (u8) cpu->regs[RCX]
 #define SHIFT_COUNT_EI (u8) insn->immediate
 
@@ -30,19 +46,17 @@
 	DEFINE_MODIFYING(name##_##kind##_##bits##_m, bits,                                 \
 		host_##name##_##bits(value, SHIFT_COUNT_##kind, flags))
 
-#define DEFINE_SHIFT(name, bits)           \
-	DEFINE_HOST_SHIFT(name, bits)      \
-	DEFINE_SHIFT_FORMS(name, bits, EC) \
-	DEFINE_SHIFT_FORMS(name, bits, EI)
+#define DEFINE_SHIFT(host, name, bits) \
+	host(name, bits) DEFINE_SHIFT_FORMS(name, bits, EC) DEFINE_SHIFT_FORMS(name, bits, EI)
 
-#define DEFINE_SHIFTS(bits)     \
-	DEFINE_SHIFT(rol, bits) \
-	DEFINE_SHIFT(ror, bits) \
-	DEFINE_SHIFT(rcl, bits) \
-	DEFINE_SHIFT(rcr, bits) \
-	DEFINE_SHIFT(shl, bits) \
-	DEFINE_SHIFT(shr, bits) \
-	DEFINE_SHIFT(sar, bits)
+#define DEFINE_SHIFTS(bits)                              \
+	DEFINE_SHIFT(DEFINE_HOST_SHIFT, rol, bits)       \
+	DEFINE_SHIFT(DEFINE_HOST_SHIFT, ror, bits)       \
+	DEFINE_SHIFT(DEFINE_HOST_SHIFT, rcl, bits)       \
+	DEFINE_SHIFT(DEFINE_HOST_SHIFT, rcr, bits)       \
+	DEFINE_SHIFT(DEFINE_HOST_SHIFT_FRESH, shl, bits) \
+	DEFINE_SHIFT(DEFINE_HOST_SHIFT_FRESH, shr, bits) \
+	DEFINE_SHIFT(DEFINE_HOST_SHIFT_FRESH, sar, bits)
 
 FOR_SIZES(DEFINE_SHIFTS)
 
