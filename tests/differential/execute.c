@@ -374,7 +374,7 @@ int main(int argc, char **argv)
 {
 	struct options options = {
 		.seed = 1, .cases = 1000, .row = -1, .number = -1, .failures_shown = 2};
-	for (int i = 1; i < argc; i++) {
+	for (int i = 1; i < argc; i += 2) {
 		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
 		if (value && !strcmp(argv[i], "--seed"))
 			options.seed = strtoull(value, NULL, 0);
@@ -392,7 +392,6 @@ int main(int argc, char **argv)
 			return fprintf(stderr,
 				       "usage: execute [--seed S] [--cases N] [--show N] [--semantics PREFIX] [--row N [--case K]]\n"),
 			       2;
-		i++;
 	}
 	native_init();
 	model_init();
