@@ -120,14 +120,17 @@ static void ioapic_access(void *owner, struct bus_access *access)
 	struct ioapic *ioapic = owner;
 
 	if (!access->is_write) {
-		access->value = access->address == IOREGSEL ? ioapic->index
-			: access->address == IOWIN	    ? register_read(ioapic)
-							    : 0;
+		u64 unit = align_down(access->address, 4);
+		u32 value = unit == IOREGSEL ? ioapic->index
+			: unit == IOWIN	     ? register_read(ioapic)
+					     : 0;
+		access->value = value >> (8 * (access->address - unit));
 		return;
 	}
+	/* The select register is one byte, and some write just that; the window is 32 bits: 82093AA, 3.1. */
 	if (access->address == IOREGSEL)
 		ioapic->index = (u8)access->value;
-	else if (access->address == IOWIN)
+	else if (access->address == IOWIN && access->size == 4)
 		register_write(ioapic, (u32)access->value);
 	else if (access->address == IOEOI)
 		ioapic_end_of_interrupt(ioapic, (u8)access->value);
@@ -168,7 +171,7 @@ enum status ioapic_init(
 	ioapic->port = port;
 	ioapic->initial_id = id & 0xf;
 	enum status status = region_attach(machine, &ioapic->region, "ioapic", BUS_MEMORY, base,
-		0x1000, 4, ioapic_access, ioapic);
+		0x1000, 1 | 2 | 4, ioapic_access, ioapic);
 	if (status == STATUS_OK)
 		device_attach(machine, &ioapic->device, &ioapic_ops, "ioapic0", ioapic);
 	return status;

@@ -196,6 +196,21 @@ static void ioapic_has_24_pins_of_version_20(void **state)
 	assert_int_equal(ioapic_read(board, 0x11), 0xff000000);
 }
 
+static void ioapic_select_is_a_byte_and_the_window_32_bits(void **state)
+{
+	struct board *board = *state;
+
+	board_access(board, 0, BUS_MEMORY, 0xfec00000, 1, true, 0x14);
+	board_access(board, 0, BUS_MEMORY, 0xfec00010, 4, true, 0x1a751);
+	assert_int_equal(ioapic_read(board, 0x14), 0x1a751);
+	board_access(board, 0, BUS_MEMORY, 0xfec00010, 1, true, 0x42);
+	board_access(board, 0, BUS_MEMORY, 0xfec00010, 2, true, 0x4242);
+	assert_int_equal(ioapic_read(board, 0x14), 0x1a751);
+	assert_int_equal(board_access(board, 0, BUS_MEMORY, 0xfec00000, 1, false, 0), 0x14);
+	assert_int_equal(board_access(board, 0, BUS_MEMORY, 0xfec00011, 1, false, 0), 0xa7);
+	assert_int_equal(board_access(board, 0, BUS_MEMORY, 0xfec00012, 2, false, 0), 1);
+}
+
 static void ioapic_edge_reaches_its_destination(void **state)
 {
 	struct board *board = *state;
@@ -531,6 +546,7 @@ int main(void)
 		board_test(pic_masks_polls_and_rotates),
 		board_test(pic_auto_eoi_and_special_mask),
 		board_test(ioapic_has_24_pins_of_version_20),
+		board_test(ioapic_select_is_a_byte_and_the_window_32_bits),
 		board_test_three(ioapic_edge_reaches_its_destination),
 		board_test(ioapic_level_asks_again_at_eoi),
 		board_test(ioapic_clears_remote_irr_by_eoi_register_and_by_edge),
