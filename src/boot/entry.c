@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "boot/boot.h"
 #include "x86/cpu.h"
+#include "x86/fpu.h"
 #include "x86/paging.h"
 
 static void set_flat(struct cpu *cpu, enum segment_name name, u16 selector, u16 attributes)
@@ -53,6 +54,9 @@ void boot_apply(struct cpu *cpu, const struct boot_entry *entry)
 	}
 	/* As firmware leaves them: memory is write-back. Linux takes disabled MTRRs as a reason to do without PAT. */
 	cpu->msrs.mtrr_def_type = 0x806;
+	/* So is the x87, by FNINIT; after a reset alone its exceptions would be unmasked. */
+	fpu_set_16(&cpu->fpu, FPU_FCW, FPU_FCW_DEFAULT);
+	cpu->fpu.image[FPU_FTW] = 0;
 	cpu->cpl = 0;
 	cpu->activity = CPU_RUNNING;
 	paging_flush(cpu);

@@ -7,6 +7,7 @@
 #include "tests/unit/boot/kernels.h"
 #include "tests/unit/unit.h"
 #include "x86/cpu.h"
+#include "x86/fpu.h"
 
 #define RAM_BYTES (8 * MIB)
 
@@ -462,6 +463,19 @@ static void a_thirty_third_processor_does_not_break_the_tables(void **state)
 	assert_int_equal(acpi_write_tables(&machine, &large, &rsdp), STATUS_TOO_BIG);
 }
 
+static void the_x87_is_left_as_fninit_leaves_it(void **state)
+{
+	static struct cpu cpu;
+
+	kernel_make_elf(&kernel, true, KERNEL_PVH);
+	assert_int_equal(load(), STATUS_OK);
+	fpu_reset(&cpu.fpu);
+	boot_apply(&cpu, &entry);
+	assert_int_equal(fpu_get_16(&cpu.fpu, FPU_FCW), 0x37f);
+	assert_int_equal(fpu_get_16(&cpu.fpu, FPU_FSW), 0);
+	assert_int_equal(fpu_tag_word(&cpu.fpu), 0xffff);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -475,6 +489,7 @@ int main(void)
 		TEST(a_32_bit_bzimage_is_entered_by_code32),
 		TEST(an_unpacked_payload_is_loaded_in_place_of_the_packed_one),
 		TEST(init_size_is_room_that_the_kernel_must_have),
+		TEST(the_x87_is_left_as_fninit_leaves_it),
 		TEST(bad_segments_are_named),
 		TEST(an_entry_outside_of_the_kernel_is_refused),
 		TEST(an_initrd_larger_than_memory_is_refused),
