@@ -49,10 +49,11 @@ static void print_looks(const char *who, word bits)
 
 USER_FN static word user_load(word selector, word which)
 {
+	/* back at once: nothing can be pushed on a stack that grows down from where memory ends */
 	if (which == 0)
-		__asm__ volatile("mov %0, %%es" ::"r"(selector));
+		__asm__ volatile("mov %0, %%es; mov %1, %%es" ::"r"(selector), "r"(USER_DS | 3));
 	else
-		__asm__ volatile("mov %0, %%ss" ::"r"(selector));
+		__asm__ volatile("mov %0, %%ss; mov %1, %%ss" ::"r"(selector), "r"(USER_DS | 3));
 	return 0;
 }
 
@@ -62,16 +63,15 @@ static void one(u8 access, word rpl)
 
 	print("%s access %x rpl %d:", access & 0x10 ? "segment" : "system", (word)access, (int)rpl);
 	gdt[S / 8] = d;
-	TRY(__asm__ volatile("mov %0, %%es" ::"r"(S | rpl)));
+	TRY(__asm__ volatile("mov %0, %%es; mov %1, %%es" ::"r"(S | rpl), "r"(KERNEL_DS)));
 	short_trap("es");
 	if (trap.vector == NONE)
 		print("%s", gdt[S / 8] == (d | 1ull << 40) ? "" : " NOT ACCESSED");
 	else
 		print("%s", gdt[S / 8] == d ? "" : " CHANGED");
 	gdt[S / 8] = d;
-	TRY(__asm__ volatile("mov %0, %%ss" ::"r"(S | rpl)));
+	TRY(__asm__ volatile("mov %0, %%ss; mov %1, %%ss" ::"r"(S | rpl), "r"(KERNEL_DS)));
 	short_trap("ss");
-	__asm__ volatile("mov %0, %%es" ::"r"(KERNEL_DS));
 	gdt[S / 8] = d;
 	print_looks("cpl0", looks(S | rpl, 0));
 	TRY_USER(user_load, S | rpl, 0);

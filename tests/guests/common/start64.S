@@ -97,6 +97,9 @@ context_restore:
 	/* void user_enter_flags(fn, a, b, flags, cs, ss): the arguments arrive in rdi, rsi */
 	.global user_enter_flags
 user_enter_flags:
+	mov $0x23, %eax /* iretq makes data segments null that CPL 3 may not have: 0x10 is one */
+	mov %eax, %ds
+	mov %eax, %es
 	mov $user_stack_top - 8, %eax
 	push %r9
 	push %rax
