@@ -56,6 +56,13 @@ static bool is_movsxd_16(const struct test_case *c)
 	return is_size_only(c) && opcode_is(c, 0, 0x63, 0x63) && c->insn.operand_size == SIZE_16;
 }
 
+static bool is_hypercall(const struct test_case *c)
+{
+	return c->zydis_ok &&
+		(c->zydis.mnemonic == ZYDIS_MNEMONIC_VMCALL ||
+			c->zydis.mnemonic == ZYDIS_MNEMONIC_VMMCALL);
+}
+
 static bool is_short_indirect_branch(const struct test_case *c)
 {
 	return is_size_only(c) && opcode_is(c, 0, 0xff, 0xff) && c->code_size == SIZE_64 &&
@@ -78,4 +85,6 @@ static struct difference differences[] = {
 		is_movsxd_16, 0},
 	{"66 FF /2 and /4 in 64-bit code: 16 bits on AMD processors, as direct branches; Zydis says 64",
 		is_short_indirect_branch, 0},
+	{"a guest may call its hypervisor by VMCALL and by VMMCALL without having VMX or SVM itself",
+		is_hypercall, 0},
 };

@@ -127,3 +127,16 @@ HANDLER(swapgs)
 	gs->base = cpu->msrs.kernel_gs_base;
 	cpu->msrs.kernel_gs_base = base;
 }
+
+/*
+ * VMCALL and VMMCALL: a guest that sees the hypervisor's leaves may call it by either. There are no calls, so the answer
+ * is Linux' KVM_ENOSYS, or KVM_EPERM below CPL 0 (Documentation/virt/kvm/x86/hypercalls.rst).
+ */
+HANDLER(hypercall)
+{
+	i64 answer = cpu->cpl ? -1 : -1000;
+
+	if (!cpu_is_protected(cpu) || cpu_is_virtual_8086(cpu))
+		raise_ud(cpu);
+	cpu->regs[RAX] = cpu_is_64_bit(cpu) ? (u64)answer : (u32)answer;
+}
