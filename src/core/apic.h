@@ -15,6 +15,8 @@ struct apic_ops {
 	int (*acknowledge)(void *apic);
 	u8 (*task_priority_get)(void *apic); /* CR8: TPR bits 7-4 */
 	void (*task_priority_set)(void *apic, u8 priority);
+	/* The guest has written its TSC: a deadline may lie elsewhere now. With machine->lock held. */
+	void (*tsc_changed)(void *apic);
 };
 
 struct apic {

@@ -43,16 +43,22 @@ static void end_block_if_counting(struct vcpu *vcpu)
 		cpu_end_block(&vcpu->cpu);
 }
 
+/* The instruction clock's run was to last until `deadline`: an earlier event now ends it after this instruction. */
+static void stop_at_earlier_event(struct vcpu *vcpu, u64 deadline)
+{
+	if (!counts_insns(vcpu) || events_next_deadline(vcpu->machine) >= deadline)
+		return;
+	atomic_or_32(&vcpu->cpu.pending, PENDING_STOP);
+	cpu_end_block(&vcpu->cpu);
+}
+
 static bool dispatch(struct vcpu *vcpu, struct bus_access *access)
 {
 	sync_clock(vcpu);
 	access->vcpu = vcpu;
 	u64 deadline = events_next_deadline(vcpu->machine);
 	bool ok = bus_dispatch(vcpu->machine, access);
-	if (counts_insns(vcpu) && events_next_deadline(vcpu->machine) < deadline) {
-		atomic_or_32(&vcpu->cpu.pending, PENDING_STOP);
-		cpu_end_block(&vcpu->cpu);
-	}
+	stop_at_earlier_event(vcpu, deadline);
 	return ok;
 }
 
@@ -159,8 +165,14 @@ static u64 env_tsc_read(struct cpu *cpu)
 static void env_tsc_write(struct cpu *cpu, u64 value)
 {
 	struct vcpu *vcpu = vcpu_of(cpu);
+	u64 before = events_next_deadline(vcpu->machine);
 	sync_clock(vcpu);
+	host_lock(&vcpu->machine->lock);
 	vcpu->tsc_offset = value - clock_tsc(&vcpu->machine->clock);
+	if (vcpu->apic.ops)
+		vcpu->apic.ops->tsc_changed(vcpu->apic.object);
+	host_unlock(&vcpu->machine->lock);
+	stop_at_earlier_event(vcpu, before);
 }
 
 /* Under CLOCK_INSTRUCTIONS the same run must draw the same numbers: a fixed mix of the time (splitmix64). */

@@ -73,8 +73,16 @@ static void tsc_frequency(const struct cpu *cpu, u32 result[4])
 	result[ECX] = (u32)(cpu->tsc_hz >> shift);
 }
 
-static void leaf_1(const struct cpu *cpu, u32 result[4])
+#define MSR_APIC_BASE 0x1b
+#define APIC_BASE_ENABLE BIT(11)
+
+static void leaf_1(struct cpu *cpu, u32 result[4])
 {
+	u64 apic_base;
+
+	if (cpu->environment->msr_read(cpu, MSR_APIC_BASE, &apic_base) &&
+		!(apic_base & APIC_BASE_ENABLE))
+		result[EDX] &= ~(u32)BIT(9); /* APIC: APM volume 2, 16.3.1 */
 	result[EBX] |= (cpu->apic_id & 0xff) << 24 | (MIN(cpu->cpu_count, 255u) & 0xff) << 16;
 	if (cpu->cpu_count > 1)
 		result[EDX] |= BIT(28); /* HTT: more than one */

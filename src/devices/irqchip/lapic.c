@@ -131,8 +131,16 @@ static void lapic_task_priority_set(void *apic, u8 priority)
 	host_unlock(lock);
 }
 
+static void lapic_tsc_changed(void *apic)
+{
+	struct lapic *lapic = apic;
+
+	if (lapic->tsc_deadline)
+		lapic_timer_set_deadline(lapic, lapic->tsc_deadline);
+}
+
 static const struct apic_ops lapic_apic_ops = {
-	lapic_acknowledge, lapic_task_priority_get, lapic_task_priority_set};
+	lapic_acknowledge, lapic_task_priority_get, lapic_task_priority_set, lapic_tsc_changed};
 
 /* ---- arrival ---- */
 
