@@ -356,9 +356,10 @@ static bool string_condition(const struct cpu *cpu, const struct insn *insn)
 	static no_inline void repeat_##name##_##bits(struct cpu *cpu, const struct insn *insn) \
 	{                                                                                      \
 		packed_flags before = cpu->arithmetic_flags;                                   \
+		unsigned runs = 0;                                                             \
 		string_cut_pointers(cpu, insn, CUT_##name);                                    \
 		while (string_get(cpu, insn, RCX)) {                                           \
-			/* A fault finds the flags from before (SDM, REP). */                  \
+			/* A fault or an interrupt finds the flags from before (SDM, REP). */  \
 			cpu->arithmetic_flags = before;                                        \
 			if (!run_##name##_##bits(cpu, insn)) {                                 \
 				element_##name##_##bits(cpu, insn);                            \
@@ -366,7 +367,8 @@ static bool string_condition(const struct cpu *cpu, const struct insn *insn)
 			}                                                                      \
 			if (!(CONTINUES_##name) || !string_get(cpu, insn, RCX))                \
 				return;                                                        \
-			if (string_must_stop(cpu)) {                                           \
+			if (string_must_stop(cpu, &runs)) {                                    \
+				cpu->arithmetic_flags = before;                                \
 				string_interrupt(cpu, insn);                                   \
 				return;                                                        \
 			}                                                                      \

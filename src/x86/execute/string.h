@@ -75,10 +75,17 @@ static inline void string_interrupt(struct cpu *cpu, const struct insn *insn)
 	cpu_end_block(cpu);
 }
 
-/* After some elements, with more to do: true when something waits that an interrupt, a trap or the host brought. */
-static inline bool string_must_stop(struct cpu *cpu)
+/*
+ * After a run of elements, with more to do: true when something waits that an interrupt, a trap or the host
+ * brought; and after so many runs, so that a repeated instruction takes time that the instruction clock sees, however
+ * long it goes on. *runs begins as 0.
+ */
+#define STRING_RUNS_MAX 1024
+
+static inline bool string_must_stop(struct cpu *cpu, unsigned *runs)
 {
-	return atomic_load_32(&cpu->pending) || (cpu->other_flags & RFLAGS_TF);
+	return ++*runs == STRING_RUNS_MAX || atomic_load_32(&cpu->pending) ||
+		(cpu->other_flags & RFLAGS_TF);
 }
 
 #endif

@@ -23,23 +23,24 @@
 	DEFINE_PORT_HANDLER(ins, bits)                                                         \
 	DEFINE_PORT_HANDLER(outs, bits)
 
-#define DEFINE_PORT_HANDLER(name, bits)                                            \
-	HANDLER(name##_##bits)                                                     \
-	{                                                                          \
-		u16 port = (u16)cpu->regs[RDX];                                    \
-		port_check(cpu, port, bits / 8);                                   \
-		if (!string_repeats(insn)) {                                       \
-			element_##name##_##bits(cpu, insn, port);                  \
-			return;                                                    \
-		}                                                                  \
-		while (string_get(cpu, insn, RCX)) {                               \
-			element_##name##_##bits(cpu, insn, port);                  \
-			string_add(cpu, insn, RCX, (u64)-1);                       \
-			if (string_get(cpu, insn, RCX) && string_must_stop(cpu)) { \
-				string_interrupt(cpu, insn);                       \
-				return;                                            \
-			}                                                          \
-		}                                                                  \
+#define DEFINE_PORT_HANDLER(name, bits)                                                   \
+	HANDLER(name##_##bits)                                                            \
+	{                                                                                 \
+		u16 port = (u16)cpu->regs[RDX];                                           \
+		unsigned runs = 0;                                                        \
+		port_check(cpu, port, bits / 8);                                          \
+		if (!string_repeats(insn)) {                                              \
+			element_##name##_##bits(cpu, insn, port);                         \
+			return;                                                           \
+		}                                                                         \
+		while (string_get(cpu, insn, RCX)) {                                      \
+			element_##name##_##bits(cpu, insn, port);                         \
+			string_add(cpu, insn, RCX, (u64)-1);                              \
+			if (string_get(cpu, insn, RCX) && string_must_stop(cpu, &runs)) { \
+				string_interrupt(cpu, insn);                              \
+				return;                                                   \
+			}                                                                 \
+		}                                                                         \
 	}
 
 DEFINE_PORT_STRING(8)
