@@ -157,12 +157,17 @@ static void state_load(const struct test_case *test)
 		tlb_flush_all(&cpu->tlb);
 }
 
-static no_inline bool execute(const struct insn *insn)
+static no_inline bool execute(const struct insn *insn, const struct state *before)
 {
 	if (__builtin_setjmp(cpu->unwind))
 		return false;
 	cpu->insn = insn;
 	insn->execute(cpu, insn);
+	/* A repeated instruction may stop anywhere, and be executed again. */
+	while ((insn->flags & (INSN_REP | INSN_REPNE)) && cpu->regs[RIP] == before->rip) {
+		cpu->regs[RIP] += insn->length;
+		insn->execute(cpu, insn);
+	}
 	return true;
 }
 
@@ -172,7 +177,7 @@ void model_run(const struct test_case *test, const u8 *template, struct outcome 
 	data_prepare(test, template, data);
 	memcpy(data + DATA_READ_ONLY, template + DATA_READ_ONLY, PAGE_SIZE);
 	state_load(test);
-	outcome->faulted = !execute(&test->insn);
+	outcome->faulted = !execute(&test->insn, &test->before);
 	if (outcome->faulted)
 		cpu->regs[RIP] = test->before.rip;
 	memcpy(outcome->state.regs, cpu->regs, sizeof(outcome->state.regs));

@@ -140,8 +140,10 @@ static void map_fixed(u64 linear, u64 bytes, int protection)
 static void handlers_install(void)
 {
 	static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP};
-	static u8 stack[256 * KIB] __attribute__((aligned(64)));
-	stack_t alternate = {.ss_sp = stack, .ss_size = sizeof(stack)};
+	/* Where no case's RSP points: Linux would take that for the handler's. */
+	size_t bytes = 256 * KIB;
+	void *stack = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	stack_t alternate = {.ss_sp = stack, .ss_size = bytes};
 	struct sigaction action = {.sa_flags = SA_SIGINFO | SA_ONSTACK};
 	action.sa_sigaction = handler;
 	sigfillset(&action.sa_mask);
