@@ -117,9 +117,16 @@ void guest_main(void)
 	hooks[0x50] = on_tick;
 	word size = 8 << 20, di, cx;
 	apic_write(0x3e0, 0xb);
+	/* the timer's period: a part of what one takes, whatever the clock makes of it */
+	apic_write(0x320, 0x10050);
+	apic_write(0x380, 0xffffffff);
+	di = 0x1000000;
+	cx = size;
+	__asm__ volatile("rep stosb" : "+D"(di), "+c"(cx) : "a"(0) : "memory");
+	u32 period = (0xffffffff - apic_read(0x390)) / 3;
 	apic_write(0x320, 0x20050);
-	apic_write(0x380, 200000);
-	for (int i = 0; i < 2000 && ticks < 5; i++) {
+	apic_write(0x380, period < 1000 ? 1000 : period);
+	for (int i = 0; i < 5000 && ticks < 5; i++) {
 		di = 0x1000000;
 		cx = size;
 		__asm__ volatile("lea 1f(%%rip), %%rdx; mov %%rdx, %2; sti; 1: rep stosb; cli"

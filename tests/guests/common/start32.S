@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Entry, stubs and context switches of 32-bit guests. Multiboot Specification 0.6.96, 3.1 and 3.2. */
-	.section .multiboot, "ax"
-	.balign 4
-	.long 0x1badb002, 0, -0x1badb002
-
+/* Start, stubs and context switches of 32-bit guests; entry-*.S come here. */
 	.text
 	.global start
 start:

@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Entry, stubs and context switches of 64-bit guests: starts in 32-bit protected mode, as multiboot says. */
-	.section .multiboot, "ax"
-	.balign 4
-	.long 0x1badb002, 0, -0x1badb002
-
+/* Start, stubs and context switches of 64-bit guests; entry-*.S come here in 32-bit protected mode. */
 	.text
 	.code32
 	.global start

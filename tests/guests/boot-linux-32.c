@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: MIT */
+/* An ELF without notes: by Linux's 32-bit entry. */
+#include "boot_linux.h"
