@@ -80,7 +80,7 @@ static inline void string_interrupt(struct cpu *cpu, const struct insn *insn)
  * brought; and after so many runs, so that a repeated instruction takes time that the instruction clock sees, however
  * long it goes on. *runs begins as 0.
  */
-#define STRING_RUNS_MAX 1024
+#define STRING_RUNS_MAX 64
 
 static inline bool string_must_stop(struct cpu *cpu, unsigned *runs)
 {
