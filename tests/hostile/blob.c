@@ -197,7 +197,7 @@ static void run_blob(u64 seed, u64 number)
 
 int main(int argc, char **argv)
 {
-	static const struct hostile_program program = {"blob", 60, run_blob};
+	static const struct hostile_program program = {"blob", 30, run_blob};
 
 	return hostile_main(argc, argv, &program);
 }
