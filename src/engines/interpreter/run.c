@@ -191,8 +191,13 @@ static bool see_to_pending(struct vcpu *vcpu, enum run_exit *exit)
 		*exit = RUN_STOPPED;
 		return true;
 	}
+	/*
+	 * A trap, an NMI and an interrupt may be due at once: each comes before the first instruction of the last one's handler.
+	 * No more than these, since a guest could have its interrupts nest without end, and time would stand.
+	 */
 	if (pending & ~(u32)(PENDING_STOP | PENDING_ENGINE))
-		interrupts_take(cpu);
+		for (unsigned taken = 0; taken < 3 && interrupts_take(cpu);)
+			taken++;
 	return false;
 }
 
