@@ -353,7 +353,7 @@ static void step_real(struct vcpu *vcpu)
 	}
 }
 
-static void park_while_paused(struct vcpu *vcpu)
+static void park(struct vcpu *vcpu)
 {
 	struct machine *machine = vcpu->machine;
 	while (machine_is_pausing(machine) && !machine_has_ended(machine)) {
@@ -362,6 +362,14 @@ static void park_while_paused(struct vcpu *vcpu)
 		host_signal_wait(&vcpu->wake, TIME_NEVER);
 	}
 	__atomic_store_n(&vcpu->is_parked, 0, __ATOMIC_SEQ_CST);
+}
+
+/* A pause that comes between the last look and is_parked's end has taken it for parked: hence another look. */
+static void park_while_paused(struct vcpu *vcpu)
+{
+	do
+		park(vcpu);
+	while (machine_is_pausing(vcpu->machine) && !machine_has_ended(vcpu->machine));
 }
 
 void vcpu_run(struct vcpu *vcpu)
