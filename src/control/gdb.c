@@ -2,34 +2,39 @@
 #include "control/gdb.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "control/gdb_registers.h"
 #include "core/machine.h"
-#include "x86/flags.h"
 #include "x86/paging.h"
 
 #define SIGNAL_INT 2
 #define SIGNAL_TRAP 5
 
-/*
- * The registers in gdb's order: org.gnu.gdb.i386.core for 64 bits, then sse. Control registers would need a feature of
- * their own; `monitor regs` prints them.
- */
-static const char target_xml[] =
-	"<?xml version=\"1.0\"?><!DOCTYPE target SYSTEM \"gdb-target.dtd\"><target>"
-	"<architecture>i386:x86-64</architecture></target>";
+static struct cpu *current_cpu(struct gdb_stub *stub)
+{
+	return &stub->machine->vcpus[stub->current]->cpu;
+}
 
 /* ---- sending ---- */
 
 static const char hex_digits[] = "0123456789abcdef";
 
+/* In one piece, kept until the next one: gdb may ask for it again. */
 static void send_packet(struct gdb_stub *stub, const char *body)
 {
+	struct text text;
 	u8 sum = 0;
 	for (const char *c = body; *c; c++)
 		sum += (u8)*c;
-	char tail[3] = {'#', hex_digits[sum >> 4], hex_digits[sum & 15]};
-	stub->send(stub->context, "$", 1);
-	stub->send(stub->context, body, text_length(body));
-	stub->send(stub->context, tail, 3);
+	text_init(&text, stub->sent, sizeof(stub->sent));
+	text_format(&text, "$%s#%02x", body, sum);
+	stub->sent_bytes = text.length;
+	stub->send(stub->context, stub->sent, text.length);
+}
+
+/* An answer of one word. */
+static void answer(struct gdb_stub *stub, bool ok)
+{
+	send_packet(stub, ok ? "OK" : "E01");
 }
 
 static void put_hex(struct text *text, const void *from, size_t bytes)
@@ -84,145 +89,149 @@ static bool take_char(const char **at, char c)
 
 /* ---- registers ---- */
 
-struct register_image {
-	u64 general[16]; /* rax rbx rcx rdx rsi rdi rbp rsp r8.. */
-	u64 rip;
-	u32 eflags;
-	u32 segments[6]; /* cs ss ds es fs gs */
-} __attribute__((packed));
-
-static const u8 general_order[16] = {
-	RAX, RBX, RCX, RDX, RSI, RDI, RBP, RSP, R8, R9, R10, R11, R12, R13, R14, R15};
-static const u8 segment_order[6] = {
-	SEGMENT_CS, SEGMENT_SS, SEGMENT_DS, SEGMENT_ES, SEGMENT_FS, SEGMENT_GS};
-
-static void fill_image(const struct cpu *cpu, struct register_image *image)
-{
-	for (unsigned i = 0; i < 16; i++)
-		image->general[i] = cpu->regs[general_order[i]];
-	image->rip = cpu->regs[RIP];
-	image->eflags = (u32)flags_get(cpu);
-	for (unsigned i = 0; i < 6; i++)
-		image->segments[i] = cpu->segments[segment_order[i]].selector;
-}
-
-/* Segments are shown only: loading one by hand would need the guest's tables. */
-static void take_image(struct cpu *cpu, const struct register_image *image)
-{
-	for (unsigned i = 0; i < 16; i++)
-		cpu->regs[general_order[i]] = image->general[i];
-	cpu->regs[RIP] = image->rip;
-	flags_set(cpu, image->eflags);
-	cpu_mode_changed(cpu);
-}
-
 static void read_registers(struct gdb_stub *stub)
 {
-	const struct cpu *cpu = &stub->machine->vcpus[stub->current]->cpu;
-	char buffer[2048];
+	char buffer[GDB_PACKET_BYTES];
+	u8 value[GDB_REGISTER_BYTES_MAX];
 	struct text text;
-	struct register_image image;
 	text_init(&text, buffer, sizeof(buffer));
-	fill_image(cpu, &image);
-	put_hex(&text, &image, sizeof(image));
-	for (unsigned i = 0; i < 8; i++) /* st0-st7 */
-		put_hex(&text, cpu->fpu.image + 32 + 16 * i, 10);
-	static const u8 x87_control[] = {
-		0, 2, 4, 0, 8, 0, 16, 6}; /* in the image: cw sw tw - fip - fdp fop */
-	for (unsigned i = 0; i < 8; i++) {
-		u32 value = 0;
-		memcpy(&value, cpu->fpu.image + x87_control[i], i == 4 || i == 6 ? 4 : 2);
-		value = i == 3 || i == 5 ? 0 : value;
-		put_hex(&text, &value, 4);
-	}
-	put_hex(&text, cpu->fpu.image + 160, 256); /* xmm0-15 */
-	put_hex(&text, cpu->fpu.image + 24, 4);	   /* mxcsr */
+	for (unsigned i = 0; i < gdb_register_count; i++)
+		put_hex(&text, value, gdb_register_get(current_cpu(stub), i, value));
 	send_packet(stub, buffer);
 }
 
+static void registers_changed(struct gdb_stub *stub)
+{
+	stub->machine->engine->push_state(stub->machine->vcpus[stub->current]);
+}
+
+/* What cannot be set (selectors, to begin with) stays as it is: gdb sends all of them to change one. */
 static void write_registers(struct gdb_stub *stub, const char *at)
 {
-	struct cpu *cpu = &stub->machine->vcpus[stub->current]->cpu;
-	struct register_image image;
-	fill_image(cpu, &image);
-	take_hex(&at, &image, sizeof(image));
-	take_image(cpu, &image);
-	send_packet(stub, "OK");
+	u8 value[GDB_REGISTER_BYTES_MAX] = {0};
+	for (unsigned i = 0; i < gdb_register_count; i++) {
+		if (take_hex(&at, value, gdb_register_bytes(i)) != gdb_register_bytes(i))
+			break;
+		gdb_register_set(current_cpu(stub), i, value);
+	}
+	registers_changed(stub);
+	answer(stub, true);
+}
+
+static unsigned take_register(const char **at)
+{
+	u64 number = take_number(at);
+	return (unsigned)MIN(number, gdb_register_count);
+}
+
+static void read_register(struct gdb_stub *stub, const char *at)
+{
+	char buffer[2 * GDB_REGISTER_BYTES_MAX + 1];
+	u8 value[GDB_REGISTER_BYTES_MAX];
+	struct text text;
+	unsigned bytes = gdb_register_get(current_cpu(stub), take_register(&at), value);
+	text_init(&text, buffer, sizeof(buffer));
+	put_hex(&text, value, bytes);
+	send_packet(stub, bytes ? buffer : "E01");
 }
 
 static void write_register(struct gdb_stub *stub, const char *at)
 {
-	struct cpu *cpu = &stub->machine->vcpus[stub->current]->cpu;
-	struct register_image image;
-	u64 number = take_number(&at), value = 0;
-	fill_image(cpu, &image);
-	if (!take_char(&at, '=') || number > 17) {
-		send_packet(stub, "E01");
-		return;
-	}
-	take_hex(&at, &value, 8);
-	if (number < 16)
-		image.general[number] = value;
-	else if (number == 16)
-		image.rip = value;
-	else
-		image.eflags = (u32)value;
-	take_image(cpu, &image);
-	send_packet(stub, "OK");
+	u8 value[GDB_REGISTER_BYTES_MAX] = {0};
+	unsigned number = take_register(&at);
+	bool ok = take_char(&at, '=') &&
+		take_hex(&at, value, sizeof(value)) == gdb_register_bytes(number) &&
+		gdb_register_set(current_cpu(stub), number, value);
+	if (ok)
+		registers_changed(stub);
+	answer(stub, ok);
 }
 
 /* ---- memory ---- */
 
 /* What lies at the virtual address, up to the page's end: a host pointer into RAM; NULL: nothing. */
-static u8 *guest_bytes(struct gdb_stub *stub, u64 linear, u64 *bytes, u64 *physical)
+static u8 *guest_bytes(struct vcpu *vcpu, u64 linear, u64 *bytes, u64 *physical)
 {
-	struct cpu *cpu = &stub->machine->vcpus[stub->current]->cpu;
 	*bytes = MIN(*bytes, PAGE_SIZE - (linear & ~PAGE_MASK));
-	if (!paging_translate_debug(cpu, linear, physical))
+	if (!paging_translate_debug(&vcpu->cpu, linear, physical))
 		return NULL;
-	return memory_host(&stub->machine->memory, *physical, *bytes);
+	return memory_host(&vcpu->machine->memory, *physical, *bytes);
+}
+
+/* Up to where there is no more memory. */
+static u64 copy_from_guest(struct vcpu *vcpu, u64 address, u8 *to, u64 bytes)
+{
+	u64 done = 0, physical;
+	while (done < bytes) {
+		u64 here = bytes - done;
+		const u8 *from = guest_bytes(vcpu, address + done, &here, &physical);
+		if (!from)
+			break;
+		memcpy(to + done, from, here);
+		done += here;
+	}
+	return done;
+}
+
+static bool copy_to_guest(struct vcpu *vcpu, u64 address, const u8 *from, u64 bytes)
+{
+	u64 physical;
+	while (bytes) {
+		u64 here = bytes;
+		if (!guest_bytes(vcpu, address, &here, &physical) ||
+			!memory_write(vcpu->machine, physical, from, here))
+			return false;
+		address += here;
+		from += here;
+		bytes -= here;
+	}
+	return true;
 }
 
 static void read_memory(struct gdb_stub *stub, const char *at)
 {
 	char buffer[GDB_PACKET_BYTES];
+	u8 bytes[(GDB_PACKET_BYTES - 16) / 2];
 	struct text text;
 	text_init(&text, buffer, sizeof(buffer));
-	u64 address = take_number(&at), physical;
+	u64 address = take_number(&at);
 	take_char(&at, ',');
-	u64 left = take_number(&at);
-	left = MIN(left, (GDB_PACKET_BYTES - 16) / 2);
-	while (left) {
-		u64 bytes = left;
-		const u8 *from = guest_bytes(stub, address, &bytes, &physical);
-		if (!from)
-			break;
-		put_hex(&text, from, bytes);
-		address += bytes;
-		left -= bytes;
-	}
-	send_packet(stub, text.length || !left ? buffer : "E14");
+	u64 wanted = take_number(&at);
+	wanted = MIN(wanted, sizeof(bytes));
+	u64 got = copy_from_guest(stub->machine->vcpus[stub->current], address, bytes, wanted);
+	put_hex(&text, bytes, got);
+	send_packet(stub, got || !wanted ? buffer : "E14");
 }
 
-static void write_memory(struct gdb_stub *stub, const char *at)
+/* X has the bytes as they are, but for three that are escaped. */
+static size_t take_binary(const char *at, const char *end, u8 *to, size_t most)
 {
-	u64 address = take_number(&at), physical;
-	take_char(&at, ',');
-	u64 left = take_number(&at);
-	take_char(&at, ':');
-	while (left) {
-		u8 bytes[PAGE_SIZE / 2];
-		u64 here = MIN(left, sizeof(bytes));
-		if (!guest_bytes(stub, address, &here, &physical) ||
-			take_hex(&at, bytes, here) != here ||
-			!memory_write(stub->machine, physical, bytes, here)) {
-			send_packet(stub, "E14");
-			return;
-		}
-		address += here;
-		left -= here;
+	size_t count = 0;
+	for (; at < end && count < most; at++) {
+		if (*at == '}' && ++at == end)
+			break;
+		to[count++] = (u8)(at[-1] == '}' ? *at ^ 0x20 : *at);
 	}
-	send_packet(stub, "OK");
+	return count;
+}
+
+static void write_memory(struct gdb_stub *stub, const char *at, bool is_binary)
+{
+	u8 bytes[GDB_PACKET_BYTES];
+	u64 address = take_number(&at);
+	take_char(&at, ',');
+	u64 wanted = take_number(&at);
+	if (!take_char(&at, ':') || wanted > sizeof(bytes)) {
+		answer(stub, false);
+		return;
+	}
+	size_t got = is_binary ? take_binary(at, stub->packet + stub->length, bytes, wanted)
+			       : take_hex(&at, bytes, wanted);
+	struct vcpu *vcpu = stub->machine->vcpus[stub->current];
+	if (got != wanted)
+		answer(stub, false);
+	else
+		send_packet(stub, copy_to_guest(vcpu, address, bytes, wanted) ? "OK" : "E14");
 }
 
 /* ---- running ---- */
@@ -236,17 +245,50 @@ static bool is_breakpoint(const struct gdb_stub *stub, u64 address)
 	return false;
 }
 
+/* Where the next instruction lies: breakpoints are linear addresses, as those of memory are. */
+static u64 code_linear(const struct cpu *cpu)
+{
+	u64 rip = cpu->regs[RIP];
+	return cpu_is_64_bit(cpu) ? rip : (u32)(rip + cpu->segments[SEGMENT_CS].base);
+}
+
+/* Looks at what is watched; NULL: nothing has changed. What is not mapped now has not changed. */
+static struct gdb_watchpoint *find_changed(struct gdb_stub *stub, struct vcpu *vcpu)
+{
+	struct gdb_watchpoint *changed = NULL;
+	for (unsigned i = 0; i < stub->watchpoint_count; i++) {
+		struct gdb_watchpoint *it = &stub->watchpoints[i];
+		u8 now[GDB_WATCHED_BYTES];
+		if (copy_from_guest(vcpu, it->address, now, it->bytes) != it->bytes)
+			continue;
+		if (it->is_known && memcmp(now, it->value, it->bytes))
+			changed = it;
+		memcpy(it->value, now, it->bytes);
+		it->is_known = true;
+	}
+	return changed;
+}
+
+/* The instruction at which it stood when told to run on. An interrupt that comes first makes it another. */
+static bool is_first(struct gdb_stub *stub, const struct vcpu *vcpu)
+{
+	if (!stub->skip_first || vcpu->index != stub->current)
+		return false;
+	stub->skip_first = false;
+	return vcpu->cpu.regs[RIP] == stub->first_rip;
+}
+
 /* On the vCPU's thread. */
 static bool before_insn(struct vcpu *vcpu, void *context)
 {
 	struct gdb_stub *stub = context;
-	if (stub->skip_first && vcpu->index == stub->current) {
-		stub->skip_first = false;
+	struct gdb_watchpoint *changed = find_changed(stub, vcpu);
+	bool is_stepped = stub->is_stepping && vcpu->index == stub->current;
+	if (is_first(stub, vcpu) && !changed)
 		return false;
-	}
-	bool stepped = stub->is_stepping && vcpu->index == stub->current;
-	if (!stepped && !is_breakpoint(stub, vcpu->cpu.regs[RIP]))
+	if (!changed && !is_stepped && !is_breakpoint(stub, code_linear(&vcpu->cpu)))
 		return false;
+	stub->changed = changed;
 	stub->stopped_at = vcpu->index;
 	machine_request_pause(vcpu->machine);
 	stub->notify(stub->context);
@@ -266,49 +308,73 @@ static void run_on(struct gdb_stub *stub, bool step)
 {
 	stub->is_stepping = step;
 	stub->skip_first = true;
+	stub->first_rip = current_cpu(stub)->regs[RIP];
+	stub->changed = NULL;
 	stub->is_running = true;
-	set_hooks(stub, step || stub->breakpoint_count);
+	for (unsigned i = 0; i < stub->watchpoint_count; i++)
+		stub->watchpoints[i].is_known = false;
+	set_hooks(stub, step || stub->breakpoint_count || stub->watchpoint_count);
 	machine_resume(stub->machine);
 }
 
 static void tell_stop(struct gdb_stub *stub, unsigned signal)
 {
-	char buffer[40];
+	char buffer[80];
 	struct text text;
 	text_init(&text, buffer, sizeof(buffer));
 	text_format(&text, "T%02xthread:%x;", signal, stub->stopped_at + 1);
+	if (stub->changed && signal == SIGNAL_TRAP)
+		text_format(&text, "watch:%lx;", stub->changed->address);
 	send_packet(stub, buffer);
+}
+
+static void stop(struct gdb_stub *stub, unsigned vcpu, unsigned signal)
+{
+	machine_pause(stub->machine);
+	stub->is_running = false;
+	stub->current = stub->stopped_at = vcpu;
+	/* Of a machine that has ended gdb_ended tells. */
+	if (machine_has_ended(stub->machine))
+		return;
+	stub->machine->engine->pull_state(stub->machine->vcpus[vcpu]);
+	tell_stop(stub, signal);
 }
 
 void gdb_stopped(struct gdb_stub *stub)
 {
-	if (!stub->is_running)
-		return;
-	machine_pause(stub->machine);
-	stub->is_running = false;
-	stub->current = stub->stopped_at;
-	tell_stop(stub, SIGNAL_TRAP);
+	if (stub->is_running && !machine_has_ended(stub->machine))
+		stop(stub, stub->stopped_at, SIGNAL_TRAP);
 }
 
 static void interrupt(struct gdb_stub *stub)
 {
-	if (!stub->is_running)
-		return;
-	machine_pause(stub->machine);
-	stub->is_running = false;
-	stub->stopped_at = stub->current;
-	tell_stop(stub, SIGNAL_INT);
+	if (stub->is_running)
+		stop(stub, stub->current, SIGNAL_INT);
 }
 
-static void change_breakpoint(struct gdb_stub *stub, const char *at, bool insert)
+/* [ADDRESS] */
+static void run_from(struct gdb_stub *stub, const char *at, bool step)
 {
-	char kind = *at++;
-	take_char(&at, ',');
-	u64 address = take_number(&at);
-	if (kind != '0' && kind != '1') {
-		send_packet(stub, "");
-		return;
+	u8 value[GDB_REGISTER_BYTES_MAX] = {0};
+	if (hex_value(*at) >= 0) {
+		u64 rip = take_number(&at);
+		memcpy(value, &rip, sizeof(rip));
+		gdb_register_set(current_cpu(stub), GDB_REGISTER_RIP, value);
+		registers_changed(stub);
 	}
+	run_on(stub, step);
+}
+
+/* SIGNAL[;ADDRESS]: a processor takes no signals. */
+static void run_with_signal(struct gdb_stub *stub, const char *at, bool step)
+{
+	take_number(&at);
+	take_char(&at, ';');
+	run_from(stub, at, step);
+}
+
+static void change_breakpoint(struct gdb_stub *stub, u64 address, bool insert)
+{
 	unsigned kept = 0;
 	for (unsigned i = 0; i < stub->breakpoint_count; i++) {
 		if (stub->breakpoints[i] != address)
@@ -321,25 +387,70 @@ static void change_breakpoint(struct gdb_stub *stub, const char *at, bool insert
 	}
 	if (insert)
 		stub->breakpoints[stub->breakpoint_count++] = address;
-	send_packet(stub, "OK");
+	answer(stub, true);
+}
+
+static void change_watchpoint(struct gdb_stub *stub, u64 address, u64 bytes, bool insert)
+{
+	unsigned kept = 0;
+	for (unsigned i = 0; i < stub->watchpoint_count; i++) {
+		const struct gdb_watchpoint *it = &stub->watchpoints[i];
+		if (it->address != address || it->bytes != bytes)
+			stub->watchpoints[kept++] = *it;
+	}
+	stub->watchpoint_count = kept;
+	if (insert && (kept == GDB_WATCHPOINTS || !bytes || bytes > GDB_WATCHED_BYTES)) {
+		send_packet(stub, "E1c");
+		return;
+	}
+	if (insert)
+		stub->watchpoints[stub->watchpoint_count++] =
+			(struct gdb_watchpoint){.address = address, .bytes = (u8)bytes};
+	answer(stub, true);
+}
+
+/*
+ * KIND,ADDRESS,LENGTH. Software and hardware breakpoints are the same here. Of watchpoints there are those for writes: the bytes are
+ * compared between instructions. Reads leave no trace.
+ */
+static void change_point(struct gdb_stub *stub, const char *at, bool insert)
+{
+	char kind = *at;
+	if (kind < '0' || kind > '2') {
+		send_packet(stub, "");
+		return;
+	}
+	at++;
+	bool well_formed = take_char(&at, ',');
+	u64 address = take_number(&at);
+	well_formed = take_char(&at, ',') && well_formed;
+	u64 bytes = take_number(&at);
+	if (!well_formed)
+		answer(stub, false);
+	else if (kind == '2')
+		change_watchpoint(stub, address, bytes, insert);
+	else
+		change_breakpoint(stub, address, insert);
 }
 
 /* ---- queries ---- */
 
 static void query_target(struct gdb_stub *stub, const char *at)
 {
-	char buffer[sizeof(target_xml) + 1];
-	struct text text;
+	char xml[GDB_DESCRIPTION_BYTES], buffer[GDB_PACKET_BYTES];
+	struct text description, text;
+	text_init(&description, xml, sizeof(xml));
+	gdb_registers_describe(&description);
 	u64 offset = take_number(&at);
 	take_char(&at, ',');
-	u64 bytes = take_number(&at);
-	u64 total = sizeof(target_xml) - 1;
-	text_init(&text, buffer, sizeof(buffer));
+	u64 bytes = take_number(&at), total = description.length;
 	offset = MIN(offset, total);
 	bytes = MIN(bytes, total - offset);
+	bytes = MIN(bytes, sizeof(buffer) - 2);
+	text_init(&text, buffer, sizeof(buffer));
 	text_append_char(&text, offset + bytes == total ? 'l' : 'm');
 	for (u64 i = 0; i < bytes; i++)
-		text_append_char(&text, target_xml[offset + i]);
+		text_append_char(&text, xml[offset + i]);
 	send_packet(stub, buffer);
 }
 
@@ -353,14 +464,14 @@ static void query_threads(struct gdb_stub *stub)
 	send_packet(stub, buffer);
 }
 
-/* `monitor regs`: what the protocol's register set lacks. */
+/* `monitor regs`: what the protocol's registers lack, in one view. */
 static void monitor(struct gdb_stub *stub, const char *at)
 {
-	const struct cpu *cpu = &stub->machine->vcpus[stub->current]->cpu;
-	char command[16] = {0}, answer[600], packet[1300];
+	const struct cpu *cpu = current_cpu(stub);
+	char command[16] = {0}, said[600], packet[1300];
 	struct text text;
 	take_hex(&at, command, sizeof(command) - 1);
-	text_init(&text, answer, sizeof(answer));
+	text_init(&text, said, sizeof(said));
 	if (text_equal(command, "regs"))
 		text_format(&text,
 			"cr0 %lx cr2 %lx cr3 %lx cr4 %lx efer %lx cpl %u\ngdt %lx/%x idt %lx/%x\n"
@@ -374,7 +485,7 @@ static void monitor(struct gdb_stub *stub, const char *at)
 		text_append(&text, "monitor knows: regs\n");
 	struct text hex;
 	text_init(&hex, packet, sizeof(packet));
-	put_hex(&hex, answer, text.length);
+	put_hex(&hex, said, text.length);
 	send_packet(stub, packet);
 }
 
@@ -403,19 +514,16 @@ static void query(struct gdb_stub *stub, const char *packet)
 /* H g|c THREAD: 0 and -1 are any. */
 static void select_thread(struct gdb_stub *stub, const char *at)
 {
-	if (*at && *++at != '-') {
-		u64 thread = take_number(&at);
-		if (thread > stub->machine->vcpu_count) {
-			send_packet(stub, "E01");
-			return;
-		}
-		if (thread)
-			stub->current = (unsigned)thread - 1;
-	}
-	send_packet(stub, "OK");
+	u64 thread = 0;
+	if (*at && *++at != '-')
+		thread = take_number(&at);
+	bool is_known = thread <= stub->machine->vcpu_count;
+	if (thread && is_known)
+		stub->current = (unsigned)thread - 1;
+	answer(stub, is_known);
 }
 
-/* vCont;s:1;c */
+/* vCont;s:1;c: the first action is the one that counts. */
 static void run_by_vcont(struct gdb_stub *stub, const char *at)
 {
 	if (*at == '?') {
@@ -423,11 +531,22 @@ static void run_by_vcont(struct gdb_stub *stub, const char *at)
 		return;
 	}
 	bool step = at[0] == ';' && (at[1] == 's' || at[1] == 'S');
-	run_on(stub, step);
+	if (step || (at[0] == ';' && (at[1] == 'c' || at[1] == 'C')))
+		run_on(stub, step);
+	else
+		answer(stub, false);
+}
+
+static void no_more_acks(struct gdb_stub *stub, const char *packet)
+{
+	bool asked = text_equal(packet, "QStartNoAckMode");
+	stub->no_acks |= asked;
+	send_packet(stub, asked ? "OK" : "");
 }
 
 static void handle_packet(struct gdb_stub *stub, const char *packet)
 {
+	const char *rest = packet + (packet[0] != 0);
 	if (stub->is_running)
 		return; /* gdb has no word now but the interrupt */
 	switch (packet[0]) {
@@ -438,37 +557,44 @@ static void handle_packet(struct gdb_stub *stub, const char *packet)
 		read_registers(stub);
 		break;
 	case 'G':
-		write_registers(stub, packet + 1);
+		write_registers(stub, rest);
+		break;
+	case 'p':
+		read_register(stub, rest);
 		break;
 	case 'P':
-		write_register(stub, packet + 1);
+		write_register(stub, rest);
 		break;
 	case 'm':
-		read_memory(stub, packet + 1);
+		read_memory(stub, rest);
 		break;
 	case 'M':
-		write_memory(stub, packet + 1);
+	case 'X':
+		write_memory(stub, rest, packet[0] == 'X');
 		break;
 	case 'c':
 	case 's':
-		run_on(stub, packet[0] == 's');
+		run_from(stub, rest, packet[0] == 's');
+		break;
+	case 'C':
+	case 'S':
+		run_with_signal(stub, rest, packet[0] == 'S');
 		break;
 	case 'Z':
 	case 'z':
-		change_breakpoint(stub, packet + 1, packet[0] == 'Z');
+		change_point(stub, rest, packet[0] == 'Z');
 		break;
 	case 'H':
-		select_thread(stub, packet + 1);
+		select_thread(stub, rest);
 		break;
 	case 'T':
-		send_packet(stub, "OK");
+		answer(stub, take_number(&rest) <= stub->machine->vcpu_count);
 		break;
 	case 'q':
 		query(stub, packet);
 		break;
 	case 'Q':
-		stub->no_acks |= text_equal(packet, "QStartNoAckMode");
-		send_packet(stub, stub->no_acks ? "OK" : "");
+		no_more_acks(stub, packet);
 		break;
 	case 'v':
 		if (text_starts_with(packet, "vCont"))
@@ -477,7 +603,7 @@ static void handle_packet(struct gdb_stub *stub, const char *packet)
 			send_packet(stub, "");
 		break;
 	case 'D':
-		send_packet(stub, "OK");
+		answer(stub, true);
 		gdb_detach(stub);
 		break;
 	case 'k':
@@ -509,6 +635,8 @@ static void receive_char(struct gdb_stub *stub, char c)
 	case GDB_IDLE:
 		if (c == 3)
 			interrupt(stub);
+		if (c == '-' && !stub->no_acks)
+			stub->send(stub->context, stub->sent, stub->sent_bytes);
 		if (c == '$') {
 			stub->receiving = GDB_IN_PACKET;
 			stub->length = 0;
@@ -560,4 +688,16 @@ void gdb_detach(struct gdb_stub *stub)
 	set_hooks(stub, false);
 	stub->is_detached = true;
 	machine_resume(stub->machine);
+}
+
+void gdb_ended(struct gdb_stub *stub, u8 status)
+{
+	char buffer[4];
+	struct text text;
+	if (stub->is_detached)
+		return;
+	text_init(&text, buffer, sizeof(buffer));
+	text_format(&text, "W%02x", status);
+	send_packet(stub, buffer);
+	stub->is_detached = true;
 }

@@ -12,5 +12,7 @@ struct machine;
  * instruction until gdb says go. False: no thread or no descriptor.
  */
 bool gdb_server_start(struct machine *machine, int listener) must_use;
+/* The machine has ended, lodge will with this status: gdb is told. Does nothing where no thread was started. */
+void gdb_server_end(int status);
 
 #endif

@@ -289,6 +289,7 @@ static int run_machine(void)
 	loop();
 	pthread_join(runner.vcpu_thread, NULL);
 	console_finish(&runner.console);
+	gdb_server_end(exit_status());
 	return exit_status();
 }
 
