@@ -47,6 +47,10 @@ size_t LLVMFuzzerCustomMutator(u8 *data, size_t size, size_t limit, unsigned see
 	u8 code[15];
 
 	start();
+	if (size < HEADER_BYTES && limit >= HEADER_BYTES) {
+		random_fill(&random, data + size, HEADER_BYTES - size);
+		size = HEADER_BYTES;
+	}
 	if (size < HEADER_BYTES || random_one_in(&random, 2))
 		return LLVMFuzzerMutate(data, size, limit);
 	size_t length = encode_random(
