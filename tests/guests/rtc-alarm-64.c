@@ -4,7 +4,6 @@
 
 static volatile unsigned ticks;
 static volatile u8 last, flags;
-static volatile int gave_up;
 
 static u8 cmos(u8 index)
 {
@@ -30,7 +29,6 @@ static int on_pic(struct frame *f)
 
 static int on_timer(struct frame *f)
 {
-	gave_up = 1;
 	apic_write(0xb0, 0);
 	return 1;
 }
