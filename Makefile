@@ -43,7 +43,7 @@ LINK_FLAGS := -fsanitize=address,undefined
 RUNNER_LINK_FLAGS := $(LINK_FLAGS)
 else
 LINK_FLAGS :=
-RUNNER_LINK_FLAGS := -static -no-pie
+RUNNER_LINK_FLAGS := -static
 COMMON_FLAGS += -fno-pie
 endif
 ifeq ($(COVERAGE),1)
