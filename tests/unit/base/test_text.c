@@ -31,7 +31,8 @@ static void formats_come_out_as_with_libc(void **state)
 	SAME("%s|%5s|%-5s|%.2s", "abc", "abc", "abc", "abc");
 	SAME("%c%c", 'a', 'b');
 	SAME("%*d|%.*s", 6, 7, 2, "xyz");
-	SAME("%hhu %hu", 300, 70000);
+	assert_string_equal(
+		formatted("%hhu %hu", 300, 70000), "44 4464"); /* SAME, but for clang's warning */
 	SAME("%zu", (size_t)12345);
 	SAME("%d", -2147483647 - 1);
 }
