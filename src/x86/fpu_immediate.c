@@ -6,21 +6,9 @@
 
 typedef vec stub_fn(vec to, vec from);
 
-/* Like DEFINE_SSE, for operations that look at the immediate. */
-#define DEFINE_SSE_IMMEDIATE(name, memory, operation)                                \
-	void execute_sse_##name##_r(struct cpu *cpu, const struct insn *insn)        \
-	{                                                                            \
-		sse_require(cpu);                                                    \
-		vec *to = xmm(cpu, insn->reg);                                       \
-		*to = operation(cpu, *to, *xmm(cpu, insn->rm), (u8)insn->immediate); \
-	}                                                                            \
-	void execute_sse_##name##_m(struct cpu *cpu, const struct insn *insn)        \
-	{                                                                            \
-		sse_require(cpu);                                                    \
-		vec *to = xmm(cpu, insn->reg);                                       \
-		vec from = memory(cpu, insn);                                        \
-		*to = operation(cpu, *to, from, (u8)insn->immediate);                \
-	}
+/* For operations that look at the immediate. */
+#define DEFINE_SSE_IMMEDIATE(name, memory, operation) \
+	DEFINE_SSE(name, memory, operation, (u8)insn->immediate)
 
 static vec run_arithmetic(struct cpu *cpu, vec to, vec from, const u8 *stub, enum sse_result kind)
 {

@@ -159,21 +159,21 @@ static always_inline void sse_end(struct cpu *cpu, u32 mxcsr, vec value, enum ss
 
 /*
  * For the handlers, one line each: NAME##_r takes the source from a register, NAME##_m from memory in the way given.
- * OPERATION(destination, source) is the new value of the destination.
+ * OPERATION(cpu, destination, source) is the new value of the destination; what follows it here it is given, too.
  */
-#define DEFINE_SSE(name, memory, operation)                                   \
-	void execute_sse_##name##_r(struct cpu *cpu, const struct insn *insn) \
-	{                                                                     \
-		sse_require(cpu);                                             \
-		vec *to = xmm(cpu, insn->reg);                                \
-		*to = operation(cpu, *to, *xmm(cpu, insn->rm));               \
-	}                                                                     \
-	void execute_sse_##name##_m(struct cpu *cpu, const struct insn *insn) \
-	{                                                                     \
-		sse_require(cpu);                                             \
-		vec *to = xmm(cpu, insn->reg);                                \
-		vec from = memory(cpu, insn);                                 \
-		*to = operation(cpu, *to, from);                              \
+#define DEFINE_SSE(name, memory, operation, ...)                               \
+	void execute_sse_##name##_r(struct cpu *cpu, const struct insn *insn)  \
+	{                                                                      \
+		sse_require(cpu);                                              \
+		vec *to = xmm(cpu, insn->reg);                                 \
+		*to = operation(cpu, *to, *xmm(cpu, insn->rm), ##__VA_ARGS__); \
+	}                                                                      \
+	void execute_sse_##name##_m(struct cpu *cpu, const struct insn *insn)  \
+	{                                                                      \
+		sse_require(cpu);                                              \
+		vec *to = xmm(cpu, insn->reg);                                 \
+		vec from = memory(cpu, insn);                                  \
+		*to = operation(cpu, *to, from, ##__VA_ARGS__);                \
 	}
 
 /* The two shapes of operations: without and with MXCSR. */

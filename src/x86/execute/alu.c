@@ -8,32 +8,14 @@
 
 /* ---- the host's instructions -------------------------------------------------------------------- */
 
-#define DEFINE_BINARY(name, bits, before)                                                          \
+/* flags_constraint: "+a" where they are an input (ADC, SBB: `before` loads them), "=a" where they are not, so that none need be loaded. */
+#define DEFINE_BINARY(name, bits, before, flags_constraint)                                        \
 	static always_inline u##bits alu_##name##_##bits(                                          \
 		u##bits a, u##bits b, packed_flags *flags)                                         \
 	{                                                                                          \
+		packed_flags after = *flags;                                                       \
 		__asm__(before #name SUFFIX_##bits " %2, %0" SAVE_FLAGS                            \
-			: "+r"(a), "+a"(*flags)                                                    \
-			: "r"(b)                                                                   \
-			: "cc");                                                                   \
-		return a;                                                                          \
-	}                                                                                          \
-	static always_inline void locked_##name##_##bits(void *at, u##bits b, packed_flags *flags) \
-	{                                                                                          \
-		__asm__ volatile(before "lock " #name SUFFIX_##bits " %2, %0" SAVE_FLAGS           \
-				 : "+m"(*(struct ram_##bits *)at), "+a"(*flags)                    \
-				 : "r"(b)                                                          \
-				 : "cc", "memory");                                                \
-	}
-
-/* The same without the flags as an input, so that none need be loaded. */
-#define DEFINE_BINARY_FRESH(name, bits)                                                            \
-	static always_inline u##bits alu_##name##_##bits(                                          \
-		u##bits a, u##bits b, packed_flags *flags)                                         \
-	{                                                                                          \
-		packed_flags after;                                                                \
-		__asm__(#name SUFFIX_##bits " %2, %0" SAVE_FLAGS                                   \
-			: "+r"(a), "=a"(after)                                                     \
+			: "+r"(a), flags_constraint(after)                                         \
 			: "r"(b)                                                                   \
 			: "cc");                                                                   \
 		*flags = after;                                                                    \
@@ -41,9 +23,9 @@
 	}                                                                                          \
 	static always_inline void locked_##name##_##bits(void *at, u##bits b, packed_flags *flags) \
 	{                                                                                          \
-		packed_flags after;                                                                \
-		__asm__ volatile("lock " #name SUFFIX_##bits " %2, %0" SAVE_FLAGS                  \
-				 : "+m"(*(struct ram_##bits *)at), "=a"(after)                     \
+		packed_flags after = *flags;                                                       \
+		__asm__ volatile(before "lock " #name SUFFIX_##bits " %2, %0" SAVE_FLAGS           \
+				 : "+m"(*(struct ram_##bits *)at), flags_constraint(after)         \
 				 : "r"(b)                                                          \
 				 : "cc", "memory");                                                \
 		*flags = after;                                                                    \
@@ -77,19 +59,19 @@
 				 : "cc", "memory");                                      \
 	}
 
-#define DEFINE_ALU(bits)                            \
-	DEFINE_BINARY_FRESH(add, bits)              \
-	DEFINE_BINARY_FRESH(or, bits)               \
-	DEFINE_BINARY(adc, bits, LOAD_FLAGS_BUT_OF) \
-	DEFINE_BINARY(sbb, bits, LOAD_FLAGS_BUT_OF) \
-	DEFINE_BINARY_FRESH(and, bits)              \
-	DEFINE_BINARY_FRESH(sub, bits)              \
-	DEFINE_BINARY_FRESH(xor, bits)              \
-	DEFINE_COMPARE(cmp, bits)                   \
-	DEFINE_COMPARE(test, bits)                  \
-	DEFINE_UNARY(inc, bits)                     \
-	DEFINE_UNARY(dec, bits)                     \
-	DEFINE_UNARY(not, bits)                     \
+#define DEFINE_ALU(bits)                                  \
+	DEFINE_BINARY(add, bits, "", "=a")                \
+	DEFINE_BINARY(or, bits, "", "=a")                 \
+	DEFINE_BINARY(adc, bits, LOAD_FLAGS_BUT_OF, "+a") \
+	DEFINE_BINARY(sbb, bits, LOAD_FLAGS_BUT_OF, "+a") \
+	DEFINE_BINARY(and, bits, "", "=a")                \
+	DEFINE_BINARY(sub, bits, "", "=a")                \
+	DEFINE_BINARY(xor, bits, "", "=a")                \
+	DEFINE_COMPARE(cmp, bits)                         \
+	DEFINE_COMPARE(test, bits)                        \
+	DEFINE_UNARY(inc, bits)                           \
+	DEFINE_UNARY(dec, bits)                           \
+	DEFINE_UNARY(not, bits)                           \
 	DEFINE_UNARY(neg, bits)
 
 FOR_SIZES(DEFINE_ALU)

@@ -51,43 +51,42 @@
 		host_bt_##bits(load_##bits(cpu, linear), bit &(bits - 1), &cpu->arithmetic_flags); \
 	}
 
-#define DEFINE_BIT_CHANGE(name, bits, kind)                                                 \
-	HANDLER(name##_##kind##_##bits##_r)                                                 \
-	{                                                                                   \
-		u##bits bit = BIT_##kind(bits) & (bits - 1);                                \
-		reg_set_##bits(cpu, insn->rm,                                               \
-			host_##name##_##bits(                                               \
-				rm_get_##bits(cpu, insn), bit, &cpu->arithmetic_flags));    \
-	}                                                                                   \
-	HANDLER(name##_##kind##_##bits##_l)                                                 \
-	{                                                                                   \
-		u##bits bit = BIT_##kind(bits);                                             \
-		struct rmw rmw = rmw_begin_linear(cpu,                                      \
-			address_linear_at(                                                  \
-				cpu, insn, WORD_##kind(bits, bit), bits / 8, ACCESS_WRITE), \
-			bits / 8);                                                          \
-		bit &= bits - 1;                                                            \
-		if (likely(rmw.at)) {                                                       \
-			locked_##name##_##bits(rmw.at, bit, &cpu->arithmetic_flags);        \
-			return;                                                             \
-		}                                                                           \
-		access_split_lock(cpu);                                                     \
-		rmw_set_##bits(cpu, &rmw,                                                   \
-			host_##name##_##bits(                                               \
-				rmw_get_##bits(cpu, &rmw), bit, &cpu->arithmetic_flags));   \
-		access_split_unlock(cpu);                                                   \
-	}                                                                                   \
-	HANDLER(name##_##kind##_##bits##_m)                                                 \
-	{                                                                                   \
-		u##bits bit = BIT_##kind(bits);                                             \
-		struct rmw rmw = rmw_begin_linear(cpu,                                      \
-			address_linear_at(                                                  \
-				cpu, insn, WORD_##kind(bits, bit), bits / 8, ACCESS_WRITE), \
-			bits / 8);                                                          \
-		bit &= bits - 1;                                                            \
-		rmw_set_##bits(cpu, &rmw,                                                   \
-			host_##name##_##bits(                                               \
-				rmw_get_##bits(cpu, &rmw), bit, &cpu->arithmetic_flags));   \
+/* Begins to change the word so many bytes from the operand's address. */
+#define BIT_RMW(bits, offset) \
+	rmw_begin_linear(     \
+		cpu, address_linear_at(cpu, insn, offset, bits / 8, ACCESS_WRITE), bits / 8)
+
+#define DEFINE_BIT_CHANGE(name, bits, kind)                                               \
+	HANDLER(name##_##kind##_##bits##_r)                                               \
+	{                                                                                 \
+		u##bits bit = BIT_##kind(bits) & (bits - 1);                              \
+		reg_set_##bits(cpu, insn->rm,                                             \
+			host_##name##_##bits(                                             \
+				rm_get_##bits(cpu, insn), bit, &cpu->arithmetic_flags));  \
+	}                                                                                 \
+	HANDLER(name##_##kind##_##bits##_l)                                               \
+	{                                                                                 \
+		u##bits bit = BIT_##kind(bits);                                           \
+		struct rmw rmw = BIT_RMW(bits, WORD_##kind(bits, bit));                   \
+		bit &= bits - 1;                                                          \
+		if (likely(rmw.at)) {                                                     \
+			locked_##name##_##bits(rmw.at, bit, &cpu->arithmetic_flags);      \
+			return;                                                           \
+		}                                                                         \
+		access_split_lock(cpu);                                                   \
+		rmw_set_##bits(cpu, &rmw,                                                 \
+			host_##name##_##bits(                                             \
+				rmw_get_##bits(cpu, &rmw), bit, &cpu->arithmetic_flags)); \
+		access_split_unlock(cpu);                                                 \
+	}                                                                                 \
+	HANDLER(name##_##kind##_##bits##_m)                                               \
+	{                                                                                 \
+		u##bits bit = BIT_##kind(bits);                                           \
+		struct rmw rmw = BIT_RMW(bits, WORD_##kind(bits, bit));                   \
+		bit &= bits - 1;                                                          \
+		rmw_set_##bits(cpu, &rmw,                                                 \
+			host_##name##_##bits(                                             \
+				rmw_get_##bits(cpu, &rmw), bit, &cpu->arithmetic_flags)); \
 	}
 
 #define DEFINE_BIT_FAMILY(name, bits)     \

@@ -40,30 +40,35 @@
 
 FOR_SIZES_V(DEFINE_MULTIPLIES)
 
-/* Bytes: AX = AL * source. */
-#define DEFINE_MULTIPLY_BYTE(name)                                                 \
-	static always_inline void multiply_byte_##name(struct cpu *cpu, u8 factor) \
-	{                                                                          \
-		u64 a = (u8)cpu->regs[RAX];                                        \
-		u64 result;                                                        \
-		__asm__(#name "b %2\n\tmovq %%rax, %1" SAVE_FLAGS                  \
-			: "+a"(a), "=&r"(result)                                   \
-			: "r"(factor)                                              \
-			: "cc");                                                   \
-		reg_set_16(cpu, RAX * 8, (u16)result);                             \
-		cpu->arithmetic_flags = (packed_flags)a;                           \
-	}                                                                          \
-	HANDLER(name##_E_8_r)                                                      \
-	{                                                                          \
-		multiply_byte_##name(cpu, rm_get_8(cpu, insn));                    \
-	}                                                                          \
-	HANDLER(name##_E_8_m)                                                      \
-	{                                                                          \
-		multiply_byte_##name(cpu, memory_get_8(cpu, insn));                \
+/* What takes a byte and is done in AX; no_fault(AX, byte) says before whether it may be done. */
+#define DEFINE_IN_AX(name, no_fault)                                       \
+	static always_inline void in_ax_##name(struct cpu *cpu, u8 source) \
+	{                                                                  \
+		u64 a = (u16)cpu->regs[RAX];                               \
+		u64 result;                                                \
+		if (unlikely(!no_fault((u16)a, source)))                   \
+			raise_exception(cpu, EXCEPTION_DE);                \
+		__asm__(#name "b %2\n\tmovq %%rax, %1" SAVE_FLAGS          \
+			: "+a"(a), "=&r"(result)                           \
+			: "r"(source)                                      \
+			: "cc");                                           \
+		reg_set_16(cpu, RAX * 8, (u16)result);                     \
+		cpu->arithmetic_flags = (packed_flags)a;                   \
+	}                                                                  \
+	HANDLER(name##_E_8_r)                                              \
+	{                                                                  \
+		in_ax_##name(cpu, rm_get_8(cpu, insn));                    \
+	}                                                                  \
+	HANDLER(name##_E_8_m)                                              \
+	{                                                                  \
+		in_ax_##name(cpu, memory_get_8(cpu, insn));                \
 	}
 
-DEFINE_MULTIPLY_BYTE(mul)
-DEFINE_MULTIPLY_BYTE(imul)
+/* Bytes: AX = AL * source. */
+#define ALWAYS_FITS(a, source) true
+
+DEFINE_IN_AX(mul, ALWAYS_FITS)
+DEFINE_IN_AX(imul, ALWAYS_FITS)
 
 #define DEFINE_IMUL(bits)                                                                         \
 	static always_inline u##bits host_imul2_##bits(u##bits a, u##bits b, packed_flags *flags) \
@@ -185,28 +190,5 @@ static bool idiv_fits_8(u16 dividend, u8 divisor)
 	return quotient >= -128 && quotient <= 127;
 }
 
-#define DEFINE_DIVIDE_BYTE(name)                                                  \
-	static always_inline void divide_byte_##name(struct cpu *cpu, u8 divisor) \
-	{                                                                         \
-		u64 a = (u16)cpu->regs[RAX];                                      \
-		u64 result;                                                       \
-		if (unlikely(!name##_fits_8((u16)a, divisor)))                    \
-			raise_exception(cpu, EXCEPTION_DE);                       \
-		__asm__(#name "b %2\n\tmovq %%rax, %1" SAVE_FLAGS                 \
-			: "+a"(a), "=&r"(result)                                  \
-			: "r"(divisor)                                            \
-			: "cc");                                                  \
-		reg_set_16(cpu, RAX * 8, (u16)result);                            \
-		cpu->arithmetic_flags = (packed_flags)a;                          \
-	}                                                                         \
-	HANDLER(name##_E_8_r)                                                     \
-	{                                                                         \
-		divide_byte_##name(cpu, rm_get_8(cpu, insn));                     \
-	}                                                                         \
-	HANDLER(name##_E_8_m)                                                     \
-	{                                                                         \
-		divide_byte_##name(cpu, memory_get_8(cpu, insn));                 \
-	}
-
-DEFINE_DIVIDE_BYTE(div)
-DEFINE_DIVIDE_BYTE(idiv)
+DEFINE_IN_AX(div, div_fits_8)
+DEFINE_IN_AX(idiv, idiv_fits_8)
