@@ -26,7 +26,7 @@ struct engine_ops {
 	enum status (*vcpu_attach)(struct vcpu *vcpu);
 	void (*vcpu_detach)(struct vcpu *vcpu);
 	/*
-	 * RAM in pages that hold code (PAGE_HAS_CODE) is written: by a vCPU on its own thread, or by a device or loader
+	 * RAM in watched pages (core/memory.h) is written: by a vCPU on its own thread, or by a device or loader
 	 * (by is NULL) on any thread.
 	 */
 	void (*memory_changed)(struct machine *machine, u64 gpa, u64 bytes, struct vcpu *by);

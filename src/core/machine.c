@@ -123,20 +123,29 @@ void machine_request_pause(struct machine *machine)
 	stop_vcpus(machine);
 }
 
-static bool all_parked(const struct machine *machine)
+static bool all_parked(const struct machine *machine, const struct vcpu *except)
 {
 	for (unsigned i = 0; i < machine->vcpu_count; i++) {
-		if (!atomic_load_32(&machine->vcpus[i]->is_parked))
+		const struct vcpu *vcpu = machine->vcpus[i];
+		if (vcpu != except && !atomic_load_32(&vcpu->is_parked))
 			return false;
 	}
 	return true;
 }
 
+#define PARK_POLL_NS \
+	1000000 /* a pause and a reset may wait at once, and one of them take the other's signal */
+
+void machine_wait_for_parked(struct machine *machine, const struct vcpu *except)
+{
+	while (!machine_has_ended(machine) && !all_parked(machine, except))
+		host_signal_wait(&machine->parked, host_time_ns() + PARK_POLL_NS);
+}
+
 void machine_pause(struct machine *machine)
 {
 	machine_request_pause(machine);
-	while (!machine_has_ended(machine) && !all_parked(machine))
-		host_signal_wait(&machine->parked, TIME_NEVER);
+	machine_wait_for_parked(machine, NULL);
 	host_lock(&machine->lock);
 	clock_stop(&machine->clock);
 	host_unlock(&machine->lock);

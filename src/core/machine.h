@@ -86,6 +86,8 @@ void machine_end(struct machine *machine, enum machine_exit why, u8 value);
  */
 void machine_pause(struct machine *machine);
 void machine_resume(struct machine *machine);
+/* Waits until all vCPUs but one (NULL: all) stand still because of a pause or reset, or the machine has ended. */
+void machine_wait_for_parked(struct machine *machine, const struct vcpu *except);
 /* The same from a vCPU's own thread (a debugger's breakpoint): takes effect when its engine's run returns. */
 void machine_request_pause(struct machine *machine);
 

@@ -10,20 +10,20 @@ enum status memory_init(struct memory *memory, u8 *host, u64 bytes)
 {
 	if (bytes < MEMORY_MINIMUM || bytes > MEMORY_MAXIMUM || (bytes & ~PAGE_MASK))
 		return STATUS_INVALID;
-	u8 *flags = host_memory_get(bytes >> PAGE_SHIFT);
-	if (!flags)
+	u8 *watchers = host_memory_get(bytes >> PAGE_SHIFT);
+	if (!watchers)
 		return STATUS_NO_MEMORY;
 	*memory = (struct memory){.host = host,
 		.bytes = bytes,
 		.low_bytes = MIN(bytes, MEMORY_HOLE_START),
-		.page_flags = flags};
+		.page_watchers = watchers};
 	return STATUS_OK;
 }
 
 void memory_fini(struct memory *memory)
 {
-	host_memory_put(memory->page_flags, memory->bytes >> PAGE_SHIFT);
-	memory->page_flags = NULL;
+	host_memory_put(memory->page_watchers, memory->bytes >> PAGE_SHIFT);
+	memory->page_watchers = NULL;
 }
 
 bool memory_offset(const struct memory *memory, u64 gpa, u64 bytes, u64 *offset)
@@ -75,7 +75,7 @@ bool memory_write(struct machine *machine, u64 gpa, const void *from, u64 bytes)
 	if (!bytes)
 		return true;
 	for (u64 page = offset >> PAGE_SHIFT; page <= (offset + bytes - 1) >> PAGE_SHIFT; page++) {
-		if (__atomic_load_n(&memory->page_flags[page], __ATOMIC_ACQUIRE) & PAGE_HAS_CODE)
+		if (memory_is_watched(memory, page << PAGE_SHIFT))
 			machine->engine->memory_changed(
 				machine, memory_gpa(memory, page << PAGE_SHIFT), PAGE_SIZE, NULL);
 	}

@@ -15,21 +15,20 @@
 #define MEMORY_MINIMUM (1 * MIB)
 #define MEMORY_MAXIMUM ((u64)1 << 40)
 
-enum page_flags {
-	PAGE_HAS_CODE =
-		1 << 0, /* an engine holds something made from its bytes: writes are announced */
-};
-
 struct machine;
 
 struct memory {
 	u8 *host;  /* low RAM at 0, high RAM behind it */
 	u64 bytes; /* all of it; a multiple of 4 KiB */
 	u64 low_bytes;
-	u8 *page_flags; /* one a page, in host order; atomic */
+	/*
+	 * One a page, in host order, atomic: how many vCPUs' engines hold something made from its bytes (decoded code). While
+	 * there are any, writes are announced to them: a watched page.
+	 */
+	u8 *page_watchers;
 };
 
-/* Takes RAM that the host has mapped (zeroed, page aligned); page_flags comes from host_memory_get. */
+/* Takes RAM that the host has mapped (zeroed, page aligned); page_watchers comes from host_memory_get. */
 enum status memory_init(struct memory *memory, u8 *host, u64 bytes);
 void memory_fini(struct memory *memory);
 
@@ -37,6 +36,11 @@ void memory_fini(struct memory *memory);
 bool memory_offset(const struct memory *memory, u64 gpa, u64 bytes, u64 *offset) must_use;
 /* Host address, or NULL. For loaders before the start, and engines' TLB fills. */
 u8 *memory_host(const struct memory *memory, u64 gpa, u64 bytes) must_use;
+static inline bool memory_is_watched(const struct memory *memory, u64 offset)
+{
+	return __atomic_load_n(&memory->page_watchers[offset / 4096], __ATOMIC_ACQUIRE);
+}
+
 /* The gpa of an offset in host RAM. */
 u64 memory_gpa(const struct memory *memory, u64 offset);
 

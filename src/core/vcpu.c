@@ -70,8 +70,7 @@ static u8 *env_ram_page(struct cpu *cpu, u64 physical, enum page_use use, bool *
 	u64 offset;
 	if (!memory_offset(memory, physical, PAGE_SIZE, &offset))
 		return NULL;
-	*watched = __atomic_load_n(&memory->page_flags[offset >> PAGE_SHIFT], __ATOMIC_ACQUIRE) &
-		PAGE_HAS_CODE;
+	*watched = memory_is_watched(memory, offset);
 	return memory->host + offset;
 }
 
@@ -278,6 +277,7 @@ void vcpu_nmi(struct vcpu *vcpu)
 
 void vcpu_init_signal(struct vcpu *vcpu)
 {
+	atomic_and_32(&vcpu->cpu.pending, ~(u32)PENDING_SIPI);
 	set_pending(vcpu, PENDING_INIT);
 }
 
@@ -303,11 +303,18 @@ static void after_run(struct vcpu *vcpu, enum run_exit exit)
 		machine_request_reset(machine);
 }
 
+/* The first vCPU does a reset, once all others stand still. */
 static void reset_if_requested(struct vcpu *vcpu)
 {
 	struct machine *machine = vcpu->machine;
-	if (__atomic_exchange_n(&machine->reset_requested, 0, __ATOMIC_SEQ_CST) && machine->reset)
+	if (vcpu->index || !atomic_load_32(&machine->reset_requested))
+		return;
+	machine_wait_for_parked(machine, vcpu);
+	if (machine->reset && !machine_has_ended(machine))
 		machine->reset(machine);
+	__atomic_store_n(&machine->reset_requested, 0, __ATOMIC_SEQ_CST);
+	for (unsigned i = 1; i < machine->vcpu_count; i++)
+		host_signal_raise(&machine->vcpus[i]->wake);
 }
 
 /* Idle under CLOCK_INSTRUCTIONS: time leaps to the next event; with none there is only the outside to wait for. */
@@ -353,10 +360,17 @@ static void step_real(struct vcpu *vcpu)
 	}
 }
 
+static bool must_park(const struct vcpu *vcpu)
+{
+	const struct machine *machine = vcpu->machine;
+	return machine_is_pausing(machine) ||
+		(vcpu->index && atomic_load_32(&machine->reset_requested));
+}
+
 static void park(struct vcpu *vcpu)
 {
 	struct machine *machine = vcpu->machine;
-	while (machine_is_pausing(machine) && !machine_has_ended(machine)) {
+	while (must_park(vcpu) && !machine_has_ended(machine)) {
 		__atomic_store_n(&vcpu->is_parked, 1, __ATOMIC_SEQ_CST);
 		host_signal_raise(&machine->parked);
 		host_signal_wait(&vcpu->wake, TIME_NEVER);
@@ -369,7 +383,7 @@ static void park_while_paused(struct vcpu *vcpu)
 {
 	do
 		park(vcpu);
-	while (machine_is_pausing(vcpu->machine) && !machine_has_ended(vcpu->machine));
+	while (must_park(vcpu) && !machine_has_ended(vcpu->machine));
 }
 
 void vcpu_run(struct vcpu *vcpu)

@@ -28,7 +28,8 @@ static bool take_trap(struct cpu *cpu)
 
 static bool take_init(struct cpu *cpu)
 {
-	pending_clear(cpu, PENDING_INIT | PENDING_SIPI | PENDING_NMI | PENDING_TRAP);
+	/* A SIPI that has come since stays: whoever signals INIT has taken back an earlier one. */
+	pending_clear(cpu, PENDING_INIT | PENDING_NMI | PENDING_TRAP);
 	/* APM volume 2, 14.1: the bootstrap processor starts again, others wait for a SIPI. */
 	cpu_init(cpu, cpu->apic_id == 0);
 	cpu->environment->activity_changed(cpu);

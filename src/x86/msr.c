@@ -21,6 +21,7 @@ static const struct msr_row {
 
 enum msr_index {
 	MSR_TSC = 0x10,
+	MSR_TSC_ADJUST = 0x3b,
 	MSR_PATCH_LEVEL = 0x8b,
 	MSR_MTRR_BASE_0 = 0x200,
 	MSR_MTRR_64K = 0x250,
@@ -133,6 +134,8 @@ static u64 call_read(struct cpu *cpu, u32 index)
 	switch (index) {
 	case MSR_TSC:
 		return cpu->environment->tsc_read(cpu);
+	case MSR_TSC_ADJUST:
+		return cpu->msrs.tsc_adjust;
 	case MSR_PATCH_LEVEL:
 		return cpu->msrs.patch_level;
 	case MSR_PAT:
@@ -151,11 +154,20 @@ static u64 call_read(struct cpu *cpu, u32 index)
 	return index < MSR_MTRR_64K ? *mtrr_variable(cpu, index) : *mtrr_fixed(cpu, index);
 }
 
+static void tsc_move(struct cpu *cpu, u64 by)
+{
+	cpu->environment->tsc_write(cpu, cpu->environment->tsc_read(cpu) + by);
+	cpu->msrs.tsc_adjust += by;
+}
+
 static bool call_write(struct cpu *cpu, u32 index, u64 value)
 {
 	switch (index) {
 	case MSR_TSC:
-		cpu->environment->tsc_write(cpu, value);
+		tsc_move(cpu, value - cpu->environment->tsc_read(cpu));
+		return true;
+	case MSR_TSC_ADJUST:
+		tsc_move(cpu, value - cpu->msrs.tsc_adjust);
 		return true;
 	case MSR_PATCH_LEVEL:
 		return true;

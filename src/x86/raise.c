@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "x86/raise.h"
+#include "x86/split_lock.h"
+
+u32 split_lock_word;
 
 static _Noreturn void raise_unwind(struct cpu *cpu)
 {
+	if (cpu->holds_split_lock)
+		split_lock_release(cpu);
 	__builtin_longjmp(cpu->unwind, 1);
 }
 

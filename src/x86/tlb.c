@@ -100,14 +100,19 @@ void tlb_flush_page(struct tlb *tlb, u64 linear)
 	}
 }
 
-void tlb_protect_physical(struct tlb *tlb, u64 physical_page)
+bool tlb_protect_physical(struct tlb *tlb, u64 physical_page)
 {
+	bool found = false;
 	for (unsigned mode = 0; mode < TLB_MODES; mode++)
 		for_each_in_groups(index, tlb->used[mode])
 		{
-			if ((tlb->physical[mode][index] & PAGE_MASK) == physical_page)
-				tlb->entries[mode][index].write = TLB_INVALID;
+			struct tlb_entry *entry = &tlb->entries[mode][index];
+			if ((tlb->physical[mode][index] & PAGE_MASK) == physical_page) {
+				found |= entry->write != TLB_INVALID;
+				entry->write = TLB_INVALID;
+			}
 		}
+	return found;
 }
 
 void tlb_forget_physical(struct tlb *tlb, u64 physical_page)

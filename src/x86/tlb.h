@@ -79,7 +79,7 @@ void tlb_flush_used(struct tlb *tlb);
 void tlb_flush_non_global(struct tlb *tlb);
 void tlb_flush_page(struct tlb *tlb, u64 linear);
 /* No entry allows writing to the guest-physical page any more (it holds decoded code now). */
-void tlb_protect_physical(struct tlb *tlb, u64 physical_page);
+bool tlb_protect_physical(struct tlb *tlb, u64 physical_page);
 /* Forgets everything about a physical page or, with ~0, all (the machine's memory map changed). */
 void tlb_forget_physical(struct tlb *tlb, u64 physical_page);
 

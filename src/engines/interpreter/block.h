@@ -3,7 +3,7 @@
  * Decoded code, cached by guest-physical page: one cache a vCPU. A block is a run of instructions that begins where control
  * came in, and ends at the first one that may change RIP or mode, at the page's end, or at a length limit.
  *
- * A page with blocks is watched (PAGE_HAS_CODE, and no TLB entry allows plain writes to it). A write drops exactly the
+ * A page with blocks is watched (core/memory.h; and no TLB entry allows plain writes to it). A write drops exactly the
  * blocks in the 64-byte granules that it touches. Dropped blocks stay in memory until the arena is emptied, which
  * happens only between blocks.
  */

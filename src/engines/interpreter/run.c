@@ -7,19 +7,12 @@
 #include "base/memory.h"
 #include "core/machine.h"
 #include "engines/interpreter/block.h"
+#include "engines/interpreter/inbox.h"
 #include "x86/decode/decode.h"
 #include "x86/exceptions.h"
 #include "x86/fpu.h"
 
 #define ARENA_BYTES (12 * MIB)
-#define INBOX_ENTRIES 64
-
-/* Code pages that others have written; seen to between blocks. */
-struct inbox {
-	struct host_lock lock;
-	u32 count; /* over INBOX_ENTRIES: all */
-	u64 pages[INBOX_ENTRIES];
-};
 
 struct interpreter {
 	struct block_cache cache;
@@ -45,17 +38,15 @@ static enum status machine_attach(struct machine *machine)
 
 static void machine_detach(struct machine *machine) {}
 
+static struct inbox *inbox_of(struct vcpu *vcpu)
+{
+	return &((struct interpreter *)vcpu->engine)->inbox;
+}
+
 static void watch_page(struct cpu *cpu, u64 physical, bool on)
 {
-	struct memory *memory = &vcpu_of(cpu)->machine->memory;
-	u64 offset;
-	if (!memory_offset(memory, physical, PAGE_SIZE, &offset))
-		return;
-	u8 *flags = &memory->page_flags[offset >> PAGE_SHIFT];
-	if (on)
-		__atomic_fetch_or(flags, PAGE_HAS_CODE, __ATOMIC_SEQ_CST);
-	else
-		__atomic_fetch_and(flags, (u8)~PAGE_HAS_CODE, __ATOMIC_SEQ_CST);
+	struct vcpu *vcpu = vcpu_of(cpu);
+	inbox_watch(inbox_of(vcpu), vcpu, physical, on);
 }
 
 static enum status vcpu_attach(struct vcpu *vcpu)
@@ -63,9 +54,14 @@ static enum status vcpu_attach(struct vcpu *vcpu)
 	struct interpreter *interpreter = host_memory_get(sizeof(*interpreter));
 	if (!interpreter)
 		return STATUS_NO_MEMORY;
-	host_lock_init(&interpreter->inbox.lock);
 	enum status status =
 		block_cache_init(&interpreter->cache, &vcpu->cpu, ARENA_BYTES, watch_page);
+	if (status == STATUS_OK) {
+		status = inbox_init(
+			&interpreter->inbox, vcpu->machine, &interpreter->cache, inbox_of);
+		if (status != STATUS_OK)
+			block_cache_fini(&interpreter->cache);
+	}
 	if (status != STATUS_OK) {
 		host_memory_put(interpreter, sizeof(*interpreter));
 		return status;
@@ -77,49 +73,17 @@ static enum status vcpu_attach(struct vcpu *vcpu)
 static void vcpu_detach(struct vcpu *vcpu)
 {
 	struct interpreter *interpreter = vcpu->engine;
+	inbox_fini(&interpreter->inbox);
 	block_cache_fini(&interpreter->cache);
 	host_memory_put(interpreter, sizeof(*interpreter));
 	vcpu->engine = NULL;
 }
 
-static void inbox_post(struct vcpu *vcpu, u64 page)
-{
-	struct inbox *inbox = &((struct interpreter *)vcpu->engine)->inbox;
-	host_lock(&inbox->lock);
-	if (inbox->count < INBOX_ENTRIES)
-		inbox->pages[inbox->count] = page;
-	if (inbox->count <= INBOX_ENTRIES)
-		inbox->count++;
-	host_unlock(&inbox->lock);
-	atomic_or_32(&vcpu->cpu.pending, PENDING_ENGINE);
-}
-
-static void inbox_empty(struct vcpu *vcpu)
-{
-	struct interpreter *interpreter = vcpu->engine;
-	struct inbox *inbox = &interpreter->inbox;
-	atomic_and_32(&vcpu->cpu.pending, ~(u32)PENDING_ENGINE);
-	host_lock(&inbox->lock);
-	if (inbox->count > INBOX_ENTRIES)
-		block_cache_empty(&interpreter->cache);
-	for (u32 i = 0; i < inbox->count && inbox->count <= INBOX_ENTRIES; i++)
-		block_cache_written(&interpreter->cache, inbox->pages[i], PAGE_SIZE);
-	inbox->count = 0;
-	host_unlock(&inbox->lock);
-}
-
 static void memory_changed(struct machine *machine, u64 gpa, u64 bytes, struct vcpu *by)
 {
-	for (unsigned i = 0; i < machine->vcpu_count; i++) {
-		struct vcpu *vcpu = machine->vcpus[i];
-		struct interpreter *interpreter = vcpu->engine;
-		if (vcpu != by) {
-			for (u64 page = gpa & PAGE_MASK; page < gpa + bytes; page += PAGE_SIZE)
-				inbox_post(vcpu, page);
-		} else if (block_cache_written(&interpreter->cache, gpa, bytes)) {
-			cpu_end_block(&vcpu->cpu); /* the current one may be among them */
-		}
-	}
+	inbox_post_written(machine, gpa, bytes, by, inbox_of);
+	if (by && block_cache_written(&((struct interpreter *)by->engine)->cache, gpa, bytes))
+		cpu_end_block(&by->cpu); /* the current one may be among them */
 }
 
 static u64 insns_retired(struct vcpu *vcpu)
@@ -186,7 +150,7 @@ static bool see_to_pending(struct vcpu *vcpu, enum run_exit *exit)
 	struct cpu *cpu = &vcpu->cpu;
 	u32 pending = atomic_load_32(&cpu->pending);
 	if (pending & PENDING_ENGINE)
-		inbox_empty(vcpu);
+		inbox_empty(inbox_of(vcpu), vcpu);
 	if (pending & PENDING_STOP) {
 		*exit = RUN_STOPPED;
 		return true;

@@ -39,7 +39,7 @@ struct runner {
 	bool is_stopped_by_user;
 	enum status boot_status;
 	struct error error;
-	pthread_t vcpu_thread;
+	pthread_t vcpu_threads[MACHINE_VCPUS_MAX];
 };
 
 static struct runner runner = {.timer = -1, .wake = -1, .signals = -1};
@@ -269,6 +269,15 @@ static int exit_status(void)
 	}
 }
 
+static bool start_vcpus(struct machine *machine)
+{
+	for (unsigned i = 0; i < machine->vcpu_count; i++) {
+		if (pthread_create(&runner.vcpu_threads[i], NULL, vcpu_main, machine->vcpus[i]))
+			return false;
+	}
+	return true;
+}
+
 static int run_machine(void)
 {
 	struct machine *machine = &runner.machine;
@@ -278,8 +287,7 @@ static int run_machine(void)
 		host_log(LOG_ERROR, "the gdb server could not be started");
 		return LODGE_EXIT_FAILURE;
 	}
-	if (!console_start(&runner.console) ||
-		pthread_create(&runner.vcpu_thread, NULL, vcpu_main, machine->vcpus[0])) {
+	if (!console_start(&runner.console) || !start_vcpus(machine)) {
 		host_log(LOG_ERROR, "no thread could be started");
 		return LODGE_EXIT_FAILURE;
 	}
@@ -287,7 +295,8 @@ static int run_machine(void)
 	host_events_changed(machine);
 	host_unlock(&machine->lock);
 	loop();
-	pthread_join(runner.vcpu_thread, NULL);
+	for (unsigned i = 0; i < machine->vcpu_count; i++)
+		pthread_join(runner.vcpu_threads[i], NULL);
 	console_finish(&runner.console);
 	gdb_server_end(exit_status());
 	return exit_status();

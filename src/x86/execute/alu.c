@@ -93,11 +93,11 @@ FOR_SIZES(DEFINE_ALU)
 			locked_##op##_##bits(rmw.at, source, &cpu->arithmetic_flags);             \
 			return;                                                                   \
 		}                                                                                 \
-		access_split_lock(cpu);                                                           \
+		split_lock_take(cpu);                                                             \
 		rmw_set_##bits(cpu, &rmw,                                                         \
 			alu_##op##_##bits(                                                        \
 				rmw_get_##bits(cpu, &rmw), source, &cpu->arithmetic_flags));      \
-		access_split_unlock(cpu);                                                         \
+		split_lock_release(cpu);                                                          \
 	}
 
 #define DEFINE_TO_G(op, bits)                                                       \
@@ -139,10 +139,10 @@ FOR_SIZES(DEFINE_ALU)
 			locked_##op##_##bits(rmw.at, &cpu->arithmetic_flags);                  \
 			return;                                                                \
 		}                                                                              \
-		access_split_lock(cpu);                                                        \
+		split_lock_take(cpu);                                                          \
 		rmw_set_##bits(cpu, &rmw,                                                      \
 			alu_##op##_##bits(rmw_get_##bits(cpu, &rmw), &cpu->arithmetic_flags)); \
-		access_split_unlock(cpu);                                                      \
+		split_lock_release(cpu);                                                       \
 	}
 
 #define DEFINE_HANDLERS(bits)                                                   \

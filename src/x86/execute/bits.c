@@ -73,11 +73,11 @@
 			locked_##name##_##bits(rmw.at, bit, &cpu->arithmetic_flags);      \
 			return;                                                           \
 		}                                                                         \
-		access_split_lock(cpu);                                                   \
+		split_lock_take(cpu);                                                     \
 		rmw_set_##bits(cpu, &rmw,                                                 \
 			host_##name##_##bits(                                             \
 				rmw_get_##bits(cpu, &rmw), bit, &cpu->arithmetic_flags)); \
-		access_split_unlock(cpu);                                                 \
+		split_lock_release(cpu);                                                  \
 	}                                                                                 \
 	HANDLER(name##_##kind##_##bits##_m)                                               \
 	{                                                                                 \

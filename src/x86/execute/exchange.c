@@ -45,10 +45,10 @@ FOR_SIZES(DEFINE_HOST_EXCHANGE)
 			reg_set_##bits(cpu, insn->reg, host_xchg_##bits(rmw.at, value)); \
 			return;                                                          \
 		}                                                                        \
-		access_split_lock(cpu);                                                  \
+		split_lock_take(cpu);                                                    \
 		reg_set_##bits(cpu, insn->reg, rmw_get_##bits(cpu, &rmw));               \
 		rmw_set_##bits(cpu, &rmw, value);                                        \
-		access_split_unlock(cpu);                                                \
+		split_lock_release(cpu);                                                 \
 	}                                                                                \
 	HANDLER(xchg_EG_##bits##_l)                                                      \
 	{                                                                                \
@@ -86,12 +86,12 @@ FOR_SIZES_V(DEFINE_XCHG_RA)
 			reg_set_##bits(cpu, insn->reg, value);                           \
 			return;                                                          \
 		}                                                                        \
-		access_split_lock(cpu);                                                  \
+		split_lock_take(cpu);                                                    \
 		struct ram_##bits sum = {rmw_get_##bits(cpu, &rmw)};                     \
 		value = host_xadd_##bits(&sum, value, &cpu->arithmetic_flags);           \
 		rmw_set_##bits(cpu, &rmw, sum.value);                                    \
 		reg_set_##bits(cpu, insn->reg, value);                                   \
-		access_split_unlock(cpu);                                                \
+		split_lock_release(cpu);                                                 \
 	}                                                                                \
 	HANDLER(xadd_EG_##bits##_m)                                                      \
 	{                                                                                \
@@ -140,7 +140,7 @@ FOR_SIZES(DEFINE_HOST_CMPXCHG)
 	static no_inline void cmpxchg_split_##bits(                                            \
 		struct cpu *cpu, const struct insn *insn, const struct rmw *rmw)               \
 	{                                                                                      \
-		access_split_lock(cpu);                                                        \
+		split_lock_take(cpu);                                                          \
 		struct ram_##bits destination = {rmw_get_##bits(cpu, rmw)};                    \
 		u##bits accumulator = reg_get_##bits(cpu, RAX * 8);                            \
 		bool equal = host_cmpxchg_##bits(&destination, &accumulator,                   \
@@ -148,7 +148,7 @@ FOR_SIZES(DEFINE_HOST_CMPXCHG)
 		rmw_set_##bits(cpu, rmw, destination.value);                                   \
 		if (!equal)                                                                    \
 			reg_set_##bits(cpu, RAX * 8, accumulator);                             \
-		access_split_unlock(cpu);                                                      \
+		split_lock_release(cpu);                                                       \
 	}                                                                                      \
 	HANDLER(cmpxchg_EG_##bits##_l)                                                         \
 	{                                                                                      \
@@ -210,11 +210,11 @@ HANDLER(cmpxchg8b_l)
 	if (likely(rmw.at)) {
 		equal = host_cmpxchg_pair_32(rmw.at, &low, &high, new_low, new_high);
 	} else {
-		access_split_lock(cpu);
+		split_lock_take(cpu);
 		struct ram_64 copy = {load_64(cpu, rmw.linear)};
 		equal = host_cmpxchg_pair_32(&copy, &low, &high, new_low, new_high);
 		store_64(cpu, rmw.linear, copy.value);
-		access_split_unlock(cpu);
+		split_lock_release(cpu);
 	}
 	if (!equal) {
 		cpu->regs[RAX] = low;
@@ -234,11 +234,11 @@ HANDLER(cmpxchg16b_l)
 	if (likely(rmw.at)) {
 		equal = host_cmpxchg_pair_64(rmw.at, &low, &high, cpu->regs[RBX], cpu->regs[RCX]);
 	} else {
-		access_split_lock(cpu);
+		split_lock_take(cpu);
 		u128 copy __attribute__((aligned(16))) = load_128(cpu, linear);
 		equal = host_cmpxchg_pair_64(&copy, &low, &high, cpu->regs[RBX], cpu->regs[RCX]);
 		store_128(cpu, linear, copy);
-		access_split_unlock(cpu);
+		split_lock_release(cpu);
 	}
 	cpu->regs[RAX] = low;
 	cpu->regs[RDX] = high;

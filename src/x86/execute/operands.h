@@ -9,6 +9,7 @@
 #include "x86/address.h"
 #include "x86/decode/handlers.h"
 #include "x86/flags.h"
+#include "x86/split_lock.h"
 #include "x86/raise.h"
 
 /* The assembler's suffix of a size, and the pieces of inline assembly around one arithmetic instruction. */
@@ -29,11 +30,6 @@
 #define FOR_SIZES_V(X) X(16) X(32) X(64)
 #define FOR_CONDITIONS(X) \
 	X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
-
-/* The two hooks around a locked access that cannot be one host instruction (MMIO, page end): a bus lock. */
-static always_inline void access_split_lock(struct cpu *cpu) {}
-
-static always_inline void access_split_unlock(struct cpu *cpu) {}
 
 #define DEFINE_OPERANDS(bits)                                                                      \
 	static always_inline u##bits rm_get_##bits(const struct cpu *cpu, const struct insn *insn) \

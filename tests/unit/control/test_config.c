@@ -154,7 +154,10 @@ static void values_that_cannot_be_are_refused(void **state)
 	config_init(&config);
 	config.cpus = 0;
 	assert_int_equal(config_check(&config, &error), STATUS_INVALID);
+	config.cpus = 33;
+	assert_int_equal(config_check(&config, &error), STATUS_INVALID);
 	config.cpus = 2;
+	strcpy(config.clock, "instructions");
 	assert_int_equal(config_check(&config, &error), STATUS_UNSUPPORTED);
 	config_init(&config);
 	strcpy(config.engine, "steam");

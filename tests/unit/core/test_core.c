@@ -283,7 +283,7 @@ static void memory_past_the_hole_begins_at_four_gib(void **state)
 static void the_engine_hears_of_writes_to_code(void **state)
 {
 	u8 byte = 1;
-	machine.memory.page_flags[2] |= PAGE_HAS_CODE;
+	machine.memory.page_watchers[2]++;
 	assert_true(memory_write(&machine, 0x1fff, &byte, 1));
 	assert_int_equal(changes, 0);
 	assert_true(memory_write(&machine, 0x2fff, &byte, 1));
