@@ -27,13 +27,13 @@ static bool is_watching(const struct inbox *inbox, u64 offset)
 	return __atomic_load_n(&inbox->watching[page / 8], __ATOMIC_ACQUIRE) & BIT(page % 8);
 }
 
-static void post(struct vcpu *to, struct inbox *inbox, struct inbox_entry entry)
+static void post(struct vcpu *to, struct inbox *inbox, u64 page, enum inbox_kind kind)
 {
 	host_lock(&inbox->lock);
 	if (inbox->count < INBOX_ENTRIES)
-		inbox->entries[inbox->count] = entry;
-	if (inbox->count <= INBOX_ENTRIES)
-		inbox->count++;
+		inbox->entries[inbox->count++] = (struct inbox_entry){page, kind};
+	else
+		inbox->is_overrun = true;
 	host_unlock(&inbox->lock);
 	atomic_or_32(&to->cpu.pending, PENDING_ENGINE);
 }
@@ -50,12 +50,12 @@ void inbox_watch(struct inbox *inbox, struct vcpu *vcpu, u64 physical, bool on)
 		       : __atomic_fetch_and(&inbox->watching[page / 8], (u8)~bit, __ATOMIC_SEQ_CST);
 	if (!(before & bit) == !on)
 		return;
-	__atomic_fetch_add(&machine->memory.page_watchers[page], on ? 1 : -1, __ATOMIC_SEQ_CST);
-	for (unsigned i = 0; on && i < machine->vcpu_count; i++) {
+	u8 watchers = __atomic_fetch_add(
+		&machine->memory.page_watchers[page], on ? 1 : -1, __ATOMIC_SEQ_CST);
+	for (unsigned i = 0; on && !watchers && i < machine->vcpu_count; i++) {
 		struct vcpu *other = machine->vcpus[i];
 		if (other != vcpu)
-			post(other, inbox->of(other),
-				(struct inbox_entry){physical, INBOX_REQUEST, (u8)vcpu->index});
+			post(other, inbox->of(other), physical, INBOX_REQUEST);
 	}
 }
 
@@ -68,7 +68,7 @@ static void post_page_written(struct machine *machine, u64 page, const struct vc
 	for (unsigned i = 0; i < machine->vcpu_count; i++) {
 		struct vcpu *vcpu = machine->vcpus[i];
 		if (vcpu != by && is_watching(of(vcpu), offset))
-			post(vcpu, of(vcpu), (struct inbox_entry){page, INBOX_WRITTEN, 0});
+			post(vcpu, of(vcpu), page, INBOX_WRITTEN);
 	}
 }
 
@@ -80,51 +80,57 @@ void inbox_post_written(struct machine *machine, u64 gpa, u64 bytes, struct vcpu
 	for (u64 page = gpa & PAGE_MASK; page < gpa + bytes; page += PAGE_SIZE) {
 		post_page_written(machine, page, by, of);
 		if (by)
-			post(by, of(by), (struct inbox_entry){page, INBOX_ANNOUNCE, 0});
+			post(by, of(by), page, INBOX_ANNOUNCE);
 	}
 }
 
-/* Some posts were lost: nothing is held any more, and everybody else is told that all may be written. */
-static void take_all(struct inbox *inbox, struct vcpu *vcpu)
+static void tell_all(struct inbox *inbox, const struct vcpu *vcpu)
 {
-	struct machine *machine = vcpu->machine;
+	for (unsigned i = 0; i < vcpu->machine->vcpu_count; i++) {
+		struct vcpu *other = vcpu->machine->vcpus[i];
+		if (other == vcpu)
+			continue;
+		__atomic_store_n(&inbox->of(other)->drops_all, true, __ATOMIC_RELEASE);
+		atomic_or_32(&other->cpu.pending, PENDING_ENGINE);
+	}
+}
+
+/*
+ * Some posts were lost: nothing is held any more. The others are told that all may have been written, unless this vCPU has
+ * not run since its inbox was last empty (it slept, which is how inboxes fill).
+ */
+static void take_all(struct inbox *inbox, struct vcpu *vcpu, bool has_run)
+{
 	block_cache_empty(inbox->cache);
 	tlb_flush_all(&vcpu->cpu.tlb);
 	vcpu->cpu.code_generation++;
-	for (unsigned i = 0; i < machine->vcpu_count; i++) {
-		struct vcpu *other = machine->vcpus[i];
-		struct inbox *theirs = inbox->of(other);
-		for (u64 page = 0; other != vcpu && page < theirs->watching_bytes * 8; page++) {
-			if (is_watching(theirs, page << PAGE_SHIFT))
-				post(other, theirs,
-					(struct inbox_entry){
-						memory_gpa(&machine->memory, page << PAGE_SHIFT),
-						INBOX_WRITTEN, 0});
-		}
-	}
+	if (has_run)
+		tell_all(inbox, vcpu);
 }
 
 static void take(struct inbox *inbox, struct vcpu *vcpu, const struct inbox_entry *entry)
 {
-	struct vcpu *asker = vcpu->machine->vcpus[entry->from];
 	if (entry->kind == INBOX_WRITTEN)
 		block_cache_written(inbox->cache, entry->page, PAGE_SIZE);
-	else if (entry->kind == INBOX_ANNOUNCE)
+	else if (entry->kind == INBOX_ANNOUNCE || tlb_protect_physical(&vcpu->cpu.tlb, entry->page))
 		post_page_written(vcpu->machine, entry->page, vcpu, inbox->of);
-	else if (tlb_protect_physical(&vcpu->cpu.tlb, entry->page))
-		post(asker, inbox->of(asker), (struct inbox_entry){entry->page, INBOX_WRITTEN, 0});
 }
 
-void inbox_empty(struct inbox *inbox, struct vcpu *vcpu)
+void inbox_empty(struct inbox *inbox, struct vcpu *vcpu, u64 retired)
 {
 	atomic_and_32(&vcpu->cpu.pending, ~(u32)PENDING_ENGINE);
+	if (__atomic_exchange_n(&inbox->drops_all, false, __ATOMIC_ACQ_REL))
+		block_cache_empty(inbox->cache);
 	host_lock(&inbox->lock);
 	u32 count = inbox->count;
+	bool is_overrun = inbox->is_overrun;
 	inbox->count = 0;
-	memcpy(inbox->taken, inbox->entries, MIN(count, INBOX_ENTRIES) * sizeof(inbox->taken[0]));
+	inbox->is_overrun = false;
+	memcpy(inbox->taken, inbox->entries, count * sizeof(inbox->taken[0]));
 	host_unlock(&inbox->lock);
-	if (count > INBOX_ENTRIES)
-		take_all(inbox, vcpu);
-	for (u32 i = 0; count <= INBOX_ENTRIES && i < count; i++)
+	for (u32 i = 0; !is_overrun && i < count; i++)
 		take(inbox, vcpu, &inbox->taken[i]);
+	if (is_overrun)
+		take_all(inbox, vcpu, retired != inbox->retired);
+	inbox->retired = retired;
 }

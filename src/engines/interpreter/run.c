@@ -150,7 +150,7 @@ static bool see_to_pending(struct vcpu *vcpu, enum run_exit *exit)
 	struct cpu *cpu = &vcpu->cpu;
 	u32 pending = atomic_load_32(&cpu->pending);
 	if (pending & PENDING_ENGINE)
-		inbox_empty(inbox_of(vcpu), vcpu);
+		inbox_empty(inbox_of(vcpu), vcpu, insns_retired(vcpu));
 	if (pending & PENDING_STOP) {
 		*exit = RUN_STOPPED;
 		return true;
