@@ -13,8 +13,8 @@ GUESTS_FLAGS := -std=gnu17 -O1 -g -ffreestanding -fno-pie -mgeneral-regs-only -m
 GUESTS_LINK := -nostdlib -static -no-pie -Wl,-T,$(GUESTS_DIR)/common/link.ld -Wl,-z,max-page-size=4096 \
 	-Wl,--build-id=none -Wl,--no-warn-rwx-segments
 # boot-PROTOCOL-32 and -64 are entered by that protocol, all others by multiboot
-GUESTS_ENTRIES := entry-multiboot.o entry-pvh.o entry-linux.o
-guests_entry = $(GUESTS_OUT)/common/$(1)/entry-$(or $(word 2,$(filter boot pvh linux multiboot,$(subst -, ,$(2)))),multiboot).o
+GUESTS_ENTRIES := entry-multiboot.o entry-flat.o entry-pvh.o entry-linux.o
+guests_entry = $(GUESTS_OUT)/common/$(1)/entry-$(or $(word 2,$(filter boot flat pvh linux multiboot,$(subst -, ,$(2)))),multiboot).o
 GUESTS_RUNTIME_32 := $(addprefix $(GUESTS_OUT)/common/32/,start32.o runtime.o irq.o)
 GUESTS_RUNTIME_64 := $(addprefix $(GUESTS_OUT)/common/64/,start64.o runtime.o irq.o)
 
@@ -40,6 +40,7 @@ $(eval $(call guests_rules,64))
 
 $(GUESTS_OUT)/%-32.elf: $(GUESTS_OUT)/%-32.o $(GUESTS_RUNTIME_32) $(GUESTS_DIR)/common/link.ld $(GUESTS_ENTRIES:%=$(GUESTS_OUT)/common/32/%)
 	$(GUESTS_CC) -m32 $(GUESTS_LINK) -Wl,-m,elf_i386 -o $@ $< $(GUESTS_RUNTIME_32) $(call guests_entry,32,$*)
+	$(if $(findstring boot-flat,$@),objcopy -O binary $@ $@.flat && mv $@.flat $@)
 
 # multiboot loaders take 32-bit ELF only; the code inside is 64-bit all the same. The .elf64 beside it is for debuggers.
 $(GUESTS_OUT)/%-64.elf: $(GUESTS_OUT)/%-64.o $(GUESTS_RUNTIME_64) $(GUESTS_DIR)/common/link.ld $(GUESTS_ENTRIES:%=$(GUESTS_OUT)/common/64/%)
