@@ -71,6 +71,20 @@ static enum status write_description(
 	return status;
 }
 
+/* Opens the socket, and has people told what the guest waits for. */
+static enum status listen_for_gdb(struct machine_config *config, struct error *error)
+{
+	enum status status = gdb_socket_open(config->gdb, &config->gdb_fd, error);
+	size_t length = strlen(config->notice);
+
+	if (status == STATUS_OK)
+		snprintf(config->notice + length, sizeof(config->notice) - length,
+			"%sit waits for gdb (target remote %s%.107s)", length ? "; " : "",
+			strspn(config->gdb, "0123456789") == strlen(config->gdb) ? ":" : "",
+			config->gdb);
+	return status;
+}
+
 static enum status prepare(struct machine_config *config, struct error *error)
 {
 	enum status status = choose_engine(config, error);
@@ -80,7 +94,7 @@ static enum status prepare(struct machine_config *config, struct error *error)
 	if (status == STATUS_OK)
 		status = make_ram(config, error);
 	if (status == STATUS_OK && config->gdb[0])
-		status = gdb_socket_open(config->gdb, &config->gdb_fd, error);
+		status = listen_for_gdb(config, error);
 	return status;
 }
 
