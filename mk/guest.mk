@@ -38,5 +38,5 @@ $(GUEST_KINDS:%=guest-%): guest-%: $(GUEST)/vmlinuz-% $(GUEST)/initrd
 .PHONY: run
 run:
 	tools/install-dependencies run
-	@$(MAKE) --no-print-directory all guest
+	@$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc)) all guest
 	@tools/run-demo
