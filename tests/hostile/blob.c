@@ -19,7 +19,7 @@
 #define RAM_BYTES (16 * MIB)
 #define BLOB_BYTES MIB
 #define KERNEL_BYTES (BLOB_BYTES + 0x1000)
-#define RUN_INSNS 2000000
+#define RUN_INSNS 1000000
 #define RESETTING_INSNS 5000 /* each reset loads the blob anew */
 
 static u8 kernel[KERNEL_BYTES];

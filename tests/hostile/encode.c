@@ -92,20 +92,41 @@ static void put_rest(struct encoding *encoding, struct random *random)
 	}
 }
 
+/* A far pointer that leads somewhere, for either operand size. */
+static void put_far_pointer(struct encoding *encoding, struct random *random, unsigned code_size)
+{
+	u32 target = scenario_target(random, code_size), selector = scenario_selector(random);
+
+	put(encoding, target & 0xff);
+	put(encoding, target >> 8 & 0xff);
+	if (code_size == SIZE_32) {
+		put(encoding, target >> 16);
+		put(encoding, 0);
+	}
+	put(encoding, selector & 0xff);
+	put(encoding, selector >> 8);
+}
+
 unsigned encode_random(struct random *random, unsigned code_size, u64 features, u8 to[15])
 {
-	for (unsigned tries = 0; tries < 64; tries++) {
+	bool is_system = random_one_in(random, 24);
+
+	for (unsigned tries = 0; tries < 500; tries++) {
 		const struct opcode_row *row = &opcode_rows[random_below(random, opcode_row_count)];
 		struct encoding encoding = {.length = 0};
 		struct insn insn;
 
 		if (!(row->modes & BIT(code_size - 1)))
 			continue;
+		if (is_system && !(row->attributes & (ROW_CPL0 | ROW_FAR | ROW_IOPL)))
+			continue;
 		put_prefixes(&encoding, random, row);
 		put_mandatory(&encoding, random, row);
 		if (code_size == SIZE_64)
 			put_rex(&encoding, random, row);
 		put_opcode(&encoding, random, row);
+		if (row->operand_count && row->operands[0].kind == OPERAND_A)
+			put_far_pointer(&encoding, random, code_size);
 		put_rest(&encoding, random);
 		if (decode(encoding.bytes, 15, code_size, features, &insn) != DECODE_OK)
 			continue;

@@ -121,6 +121,10 @@ void scenario_apply(struct hostile *hostile, const struct scenario *scenario);
 /* Runs it for at most so many instructions; aborts when the end is not one that could be saved. */
 void scenario_run(struct hostile *hostile, u64 insns);
 
+/* For far transfers that get somewhere: a selector of the scenarios' GDT, and the offset of a handler. */
+u16 scenario_selector(struct random *random);
+u32 scenario_target(struct random *random, unsigned code_size);
+
 /* ---- code ---- */
 
 /* One random valid encoding for the code size, from a random row of the opcode tables; its length, 1 to 15. */

@@ -341,6 +341,42 @@ static void build_paging(struct builder *builder, unsigned paging)
 
 /* ---- registers ---- */
 
+u16 scenario_selector(struct random *random)
+{
+	return (u16)((8 * random_below(random, RANDOM_DESCRIPTORS / 8)) | random_below(random, 4));
+}
+
+u32 scenario_target(struct random *random, unsigned code_size)
+{
+	u32 offset = 16 * (u32)random_below(random, 128);
+
+	return code_size == SIZE_16 ? HANDLERS - CODE + offset : HANDLERS + offset;
+}
+
+/* Random data, with a far pointer, a selector's register image or an interrupt frame in every second place. */
+static void build_data(struct builder *builder)
+{
+	struct random *random = &builder->random;
+	unsigned size = scenario_code_size(builder->mode);
+
+	random_fill(random, builder->ram + DATA, DATA_BYTES);
+	for (u64 at = 0; at < DATA_BYTES; at += 32) {
+		u64 selector = scenario_selector(random);
+		u64 target = scenario_target(random, size);
+
+		if (size == SIZE_16)
+			put_32(builder, DATA + at, (u32)(selector << 16 | target));
+		else
+			put_64(builder, DATA + at, selector << 32 | target);
+		if (random_one_in(random, 2))
+			continue;
+		put_64(builder, DATA + at, target);
+		put_64(builder, DATA + at + 8, selector);
+		put_64(builder, DATA + at + 16, RFLAGS_FIXED | (random_next(random) & 0x3ffff));
+		put_64(builder, DATA + at + 24, STACK);
+	}
+}
+
 static u64 choose_address(struct builder *builder)
 {
 	struct random *random = &builder->random;
@@ -361,7 +397,28 @@ static u64 choose_address(struct builder *builder)
 		return CODE + random_below(random, 256);
 	if (random_one_in(random, 4)) /* near a page's end */
 		return DATA + PAGE_SIZE * (1 + random_below(random, 3)) - random_below(random, 20);
+	if (random_one_in(random, 2)) /* what build_data has put there */
+		return DATA + 32 * random_below(random, DATA_BYTES / 32);
 	return DATA + random_below(random, DATA_BYTES);
+}
+
+/* A control register's value with one bit changed. */
+static u64 choose_control(struct builder *builder)
+{
+	const struct cpu *cpu = builder->cpu;
+	const u64 values[] = {cpu->cr0, cpu->cr3, cpu->cr4, cpu->efer, cpu->dr7 | 0x400};
+	u64 value = values[random_below(&builder->random, ARRAY_SIZE(values))];
+
+	return value ^
+		BIT(random_below(&builder->random, random_one_in(&builder->random, 4) ? 64 : 32));
+}
+
+static u32 choose_msr(struct random *random)
+{
+	static const u32 msrs[] = {0x10, 0x1b, 0x174, 0x200, 0x277, 0x2ff, 0x6e0, 0x802, 0x830,
+		0xc0000080, 0xc0000081, 0xc0000100, 0xc0000101, 0xc0000103, 0x4b564d00, 0x4b564d01};
+
+	return msrs[random_below(random, ARRAY_SIZE(msrs))];
 }
 
 static void build_registers(struct builder *builder)
@@ -373,11 +430,17 @@ static void build_registers(struct builder *builder)
 		bool wild = has(builder, SCENARIO_WILD_REGISTERS) && random_one_in(random, 4);
 
 		cpu->regs[i] = wild ? random_next(random) : choose_address(builder);
+		if (random_one_in(random, 8))
+			cpu->regs[i] = scenario_selector(random);
+		if (random_one_in(random, 8))
+			cpu->regs[i] = choose_control(builder);
 		if (!wild && builder->mode == SCENARIO_REAL)
 			cpu->regs[i] = random_below(random, 0x10000);
 	}
 	if (!random_one_in(random, 16))
 		cpu->regs[RCX] = random_below(random, 300);
+	if (random_one_in(random, 8))
+		cpu->regs[RCX] = choose_msr(random);
 	if (!has(builder, SCENARIO_WILD_REGISTERS) || random_one_in(random, 2))
 		cpu->regs[RSP] = scenario_code_size(builder->mode) == SIZE_16 ? 0x8000 : STACK;
 	cpu->arithmetic_flags = flags_pack(random_next(random));
@@ -625,7 +688,7 @@ void scenario_apply(struct hostile *hostile, const struct scenario *scenario)
 
 	hostile_restore(hostile, has(&builder, SCENARIO_NO_REBOOT));
 	builder.is_long = builder.mode >= SCENARIO_COMPATIBILITY;
-	random_fill(&builder.random, builder.ram + DATA, DATA_BYTES);
+	build_data(&builder);
 	build_cpl(&builder);
 	build_control(&builder);
 	build_tasks(&builder);
