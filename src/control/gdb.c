@@ -278,10 +278,8 @@ static bool is_first(struct gdb_stub *stub, const struct vcpu *vcpu)
 	return vcpu->cpu.regs[RIP] == stub->first_rip;
 }
 
-/* On the vCPU's thread. */
-static bool before_insn(struct vcpu *vcpu, void *context)
+static bool wants_stop(struct gdb_stub *stub, struct vcpu *vcpu)
 {
-	struct gdb_stub *stub = context;
 	struct gdb_watchpoint *changed = find_changed(stub, vcpu);
 	bool is_stepped = stub->is_stepping && vcpu->index == stub->current;
 	if (is_first(stub, vcpu) && !changed)
@@ -290,6 +288,18 @@ static bool before_insn(struct vcpu *vcpu, void *context)
 		return false;
 	stub->changed = changed;
 	stub->stopped_at = vcpu->index;
+	return true;
+}
+
+/* On the vCPU's thread. Of several that stop at once one is told of; the others stop again when they are let run. */
+static bool before_insn(struct vcpu *vcpu, void *context)
+{
+	struct gdb_stub *stub = context;
+	host_lock(&vcpu->machine->lock);
+	bool stops = wants_stop(stub, vcpu);
+	host_unlock(&vcpu->machine->lock);
+	if (!stops)
+		return false;
 	machine_request_pause(vcpu->machine);
 	stub->notify(stub->context);
 	return true;
@@ -454,6 +464,15 @@ static void query_target(struct gdb_stub *stub, const char *at)
 	send_packet(stub, buffer);
 }
 
+static void query_current(struct gdb_stub *stub)
+{
+	char buffer[16];
+	struct text text;
+	text_init(&text, buffer, sizeof(buffer));
+	text_format(&text, "QC%x", stub->current + 1);
+	send_packet(stub, buffer);
+}
+
 static void query_threads(struct gdb_stub *stub)
 {
 	char buffer[200];
@@ -502,7 +521,7 @@ static void query(struct gdb_stub *stub, const char *packet)
 	else if (text_equal(packet, "qsThreadInfo"))
 		send_packet(stub, "l");
 	else if (text_equal(packet, "qC"))
-		send_packet(stub, "QC1");
+		query_current(stub);
 	else if (text_starts_with(packet, "qAttached"))
 		send_packet(stub, "1");
 	else if (text_starts_with(packet, "qRcmd,"))
