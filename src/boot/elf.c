@@ -150,10 +150,28 @@ static enum status check_segments(struct loader *loader, const struct elf_image 
 	return STATUS_OK;
 }
 
+/* A note that the file cuts off might have said how the kernel is to be started. */
+static enum status check_notes(const struct loader *loader, const struct elf_image *elf)
+{
+	struct elf_segment segment;
+
+	for (unsigned i = 0; i < elf->header_count; i++) {
+		elf_get_segment(elf, i, &segment);
+		if (segment.type == ELF_NOTE &&
+			!file_has(elf->size, segment.offset, segment.file_bytes))
+			return error_set(loader->error, STATUS_INVALID,
+				"kernel: the ELF is truncated within its notes");
+	}
+	return STATUS_OK;
+}
+
 enum status elf_load(struct loader *loader, const struct elf_image *elf)
 {
-	enum status status = check_segments(loader, elf);
+	enum status status = check_notes(loader, elf);
 	struct elf_segment segment;
+
+	if (status == STATUS_OK)
+		status = check_segments(loader, elf);
 
 	for (unsigned i = 0; status == STATUS_OK && i < elf->header_count; i++) {
 		if (!get_load(elf, i, &segment))

@@ -136,7 +136,7 @@ static enum status set_text(
 	return STATUS_OK;
 }
 
-enum status config_set(struct machine_config *config, const struct config_field *field,
+static enum status set_field(struct machine_config *config, const struct config_field *field,
 	const char *value, struct error *error)
 {
 	void *to = (char *)config + field->offset;
@@ -166,12 +166,22 @@ enum status config_set(struct machine_config *config, const struct config_field 
 	return STATUS_INVALID;
 }
 
+enum status config_set(struct machine_config *config, const struct config_field *field,
+	const char *value, struct error *error)
+{
+	/* An empty name is a script's mistake; none at all is what the default says. */
+	if (!value[0] && text_equal(field->argument, "FILE"))
+		return error_set(
+			error, STATUS_INVALID, "%s needs a file's name", option_name(field).text);
+	return set_field(config, field, value, error);
+}
+
 void config_init(struct machine_config *config)
 {
 	memset(config, 0, sizeof(*config));
 	for (unsigned i = 0; i < config_field_count; i++) {
 		enum status status =
-			config_set(config, &config_fields[i], config_fields[i].fallback, NULL);
+			set_field(config, &config_fields[i], config_fields[i].fallback, NULL);
 
 		(void)status; /* defaults are good: a test reads them all */
 	}
