@@ -199,7 +199,7 @@ struct cpu {
 	packed_flags arithmetic_flags;
 	u8 step_suppressed; /* TF was set, but this instruction (INT n, SYSCALL) is followed by no trap */
 	u8 holds_split_lock; /* x86/split_lock.h */
-	u32 other_flags; /* RFLAGS without the arithmetic ones; RFLAGS_FIXED always set */
+	u32 other_flags;     /* RFLAGS without the arithmetic ones; RFLAGS_FIXED always set */
 
 	/* What the engine's loop and the unwinding of faults work with. */
 	const struct insn *insn; /* the one executing, for the length and the flags */
