@@ -99,3 +99,32 @@ HANDLER(hlt)
 	cpu_end_block(cpu);
 	cpu->environment->activity_changed(cpu);
 }
+
+/*
+ * MONITOR and MWAIT (no model offers them yet): APM volume 3. An MWAIT may end at any time, and this one does at once, so a
+ * monitor has nothing to remember; only the faults are to be seen.
+ */
+static void require_monitor_privilege(struct cpu *cpu)
+{
+	if (cpu->cpl != 0)
+		raise_ud(cpu);
+}
+
+HANDLER(monitor)
+{
+	u64 offset = cpu->regs[RAX];
+
+	require_monitor_privilege(cpu);
+	if ((u32)cpu->regs[RCX])
+		raise_gp(cpu, 0);
+	if (insn->address_size != SIZE_64)
+		offset = insn->address_size == SIZE_32 ? (u32)offset : (u16)offset;
+	load_8(cpu, segment_linear(cpu, insn->segment, offset, 1, ACCESS_READ));
+}
+
+HANDLER(mwait)
+{
+	require_monitor_privilege(cpu);
+	if ((u32)cpu->regs[RCX] & ~(u32)1)
+		raise_gp(cpu, 0);
+}
