@@ -79,30 +79,40 @@ static void note_pointers(
 }
 
 /*
- * Runs the row's instruction on the image. Exceptions that wait although they are unmasked (CR0.NE is clear, and the
- * PC's wiring ignores them) are put aside meanwhile. Returns the flags; what is unmasked afterwards is in ES.
+ * Exceptions that wait although they are unmasked (CR0.NE is clear, and the PC's wiring ignores them) are put aside while
+ * an instruction runs, so that its own are seen.
  */
+static u16 exceptions_put_aside(struct fpu *fpu)
+{
+	u16 aside;
+
+	if (likely(!fpu_pending(fpu)))
+		return 0;
+	aside = fpu_get_16(fpu, FPU_FSW) & FSW_EXCEPTIONS;
+	fpu_set_16(fpu, FPU_FSW, fpu_get_16(fpu, FPU_FSW) & ~(FSW_EXCEPTIONS | FSW_ES | FSW_B));
+	return aside;
+}
+
+static void exceptions_put_back(struct fpu *fpu, u16 aside)
+{
+	if (likely(!aside))
+		return;
+	fpu_set_16(fpu, FPU_FSW, fpu_get_16(fpu, FPU_FSW) | aside);
+	fpu_update_summary(fpu);
+}
+
+/* Runs the row's instruction on the image. Returns the flags; what is unmasked afterwards is in ES. */
 static u32 x87_execute_on(const struct cpu *cpu, const struct insn *insn, struct fpu *fpu,
 	void *operand, const u8 *stub)
 {
-	u16 aside = 0;
 	u32 flags = cpu->arithmetic_flags;
 	u64 data_pointer =
 		insn->flags & INSN_MEMORY ? address_effective(cpu, insn) : fpu_get_64(fpu, FPU_FDP);
 
-	if (x87_run_quick(fpu, insn, operand, &flags)) {
-		note_pointers(cpu, insn, fpu, data_pointer);
-		return flags;
-	}
-	if (unlikely(fpu_pending(fpu))) {
-		aside = fpu_get_16(fpu, FPU_FSW) & FSW_EXCEPTIONS;
-		fpu_set_16(fpu, FPU_FSW,
-			fpu_get_16(fpu, FPU_FSW) & ~(FSW_EXCEPTIONS | FSW_ES | FSW_B));
-	}
-	flags = x87_run(fpu->image, operand, stub, flags);
-	if (unlikely(aside)) {
-		fpu_set_16(fpu, FPU_FSW, fpu_get_16(fpu, FPU_FSW) | aside);
-		fpu_update_summary(fpu);
+	if (!x87_run_quick(fpu, insn, operand, &flags)) {
+		u16 aside = exceptions_put_aside(fpu);
+		flags = x87_run(fpu->image, operand, stub, flags);
+		exceptions_put_back(fpu, aside);
 	}
 	note_pointers(cpu, insn, fpu, data_pointer);
 	return flags;
@@ -158,27 +168,21 @@ void execute_x87_memory_80(struct cpu *cpu, const struct insn *insn)
 	x87_execute(cpu, insn, operand, memory_stub(insn));
 }
 
-/* Unmasked exceptions other than inexact leave the destination alone: SDM volume 1, 8.5. */
-static bool is_stored(const struct cpu *cpu, const struct fpu *after)
-{
-	unsigned fresh = fpu_pending(after) & ~fpu_pending(&cpu->fpu);
-
-	return !(fresh & FSW_EXCEPTIONS & ~0x20u);
-}
-
 /*
  * On a copy of the x87 part of the image, since the store may fault and must have changed nothing then; and
- * whether there will be a store is known only afterwards.
+ * whether there will be a store is known only afterwards: unmasked exceptions other than inexact leave the destination
+ * alone (SDM volume 1, 8.5), and `operand` as it was.
  */
 static void store(struct cpu *cpu, const struct insn *insn, unsigned bytes)
 {
 	struct fpu after;
-	u64 linear, operand[2];
+	u64 linear, operand[2] = {0};
 
 	x87_require(cpu);
 	memcpy(after.image, cpu->fpu.image, FPU_XMM);
+	u16 aside = exceptions_put_aside(&after);
 	x87_execute_on(cpu, insn, &after, operand, memory_stub(insn));
-	if (is_stored(cpu, &after)) {
+	if (!(fpu_pending(&after) & FSW_EXCEPTIONS & ~0x20u)) {
 		linear = address_linear(cpu, insn, bytes, ACCESS_WRITE);
 		if (bytes == 2)
 			store_16(cpu, linear, (u16)operand[0]);
@@ -189,6 +193,7 @@ static void store(struct cpu *cpu, const struct insn *insn, unsigned bytes)
 		else
 			store_bytes(cpu, linear, operand, bytes);
 	}
+	exceptions_put_back(&after, aside);
 	memcpy(cpu->fpu.image, after.image, FPU_XMM);
 }
 
