@@ -249,6 +249,8 @@ struct block *block_find_slow(struct block_cache *cache)
 		if (!block)
 			return single_insn(cache, linear);
 	}
+	if (!block_within_limit(cpu, block))
+		return single_insn(cache, linear);
 	struct jump_entry *entry = block_jump_entry(cache, linear);
 	*entry = (struct jump_entry){.linear = linear, .key = block_key(cpu), .block = block};
 	return block;

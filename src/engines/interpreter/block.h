@@ -86,13 +86,23 @@ static always_inline struct jump_entry *block_jump_entry(struct block_cache *cac
 	return &cache->jumps[(linear ^ linear >> 12) & (JUMP_CACHE - 1)];
 }
 
+/*
+ * Outside 64-bit code: does all of the block lie below CS's limit? It may have been made, or found by its linear address, under another CS.
+ */
+static always_inline bool block_within_limit(const struct cpu *cpu, const struct block *block)
+{
+	u64 offset = (u32)cpu->regs[RIP];
+	return likely(cpu->code_size == SIZE_64) ||
+		offset + block->bytes - 1 <= cpu->segments[SEGMENT_CS].limit;
+}
+
 /* block_find_slow with the quick way before it. */
 static always_inline struct block *block_find(struct block_cache *cache)
 {
 	u64 linear = block_linear(cache->cpu);
 	const struct jump_entry *entry = block_jump_entry(cache, linear);
 	if (likely(entry->linear == linear && entry->key == block_key(cache->cpu) &&
-		    entry->block->count))
+		    entry->block->count && block_within_limit(cache->cpu, entry->block)))
 		return entry->block;
 	return block_find_slow(cache);
 }

@@ -171,12 +171,13 @@ static no_inline enum run_exit run_blocks(struct vcpu *vcpu)
 	struct interpreter *interpreter = vcpu->engine;
 	enum run_exit exit;
 	for (;;) {
+		/* First of all: what is pending is taken once between two instructions, wherever a run ends. */
+		if (unlikely(interpreter->retired >= interpreter->limit))
+			return RUN_STOPPED;
 		if (unlikely(atomic_load_32(&cpu->pending)) && see_to_pending(vcpu, &exit))
 			return exit;
 		if (unlikely(cpu->activity != CPU_RUNNING))
 			return cpu->activity == CPU_SHUTDOWN ? RUN_SHUTDOWN : RUN_IDLE;
-		if (unlikely(interpreter->retired >= interpreter->limit))
-			return RUN_STOPPED;
 		if (unlikely(vcpu->before_insn) &&
 			vcpu->before_insn(vcpu, vcpu->before_insn_context))
 			return RUN_STOPPED;
