@@ -144,11 +144,14 @@ static no_inline void run_one(struct cpu *cpu, struct interpreter *interpreter)
 	debug_after_instruction(cpu, trap);
 }
 
-/* True: something ended the run. */
-static bool see_to_pending(struct vcpu *vcpu, enum run_exit *exit)
+#define TAKEN_MAX 3
+
+/* True: something ended the run. *most: how many instructions may run before the next look. */
+static bool see_to_pending(struct vcpu *vcpu, enum run_exit *exit, u64 *most)
 {
 	struct cpu *cpu = &vcpu->cpu;
 	u32 pending = atomic_load_32(&cpu->pending);
+	unsigned taken = 0;
 	if (pending & PENDING_ENGINE)
 		inbox_empty(inbox_of(vcpu), vcpu, insns_retired(vcpu));
 	if (pending & PENDING_STOP) {
@@ -157,11 +160,14 @@ static bool see_to_pending(struct vcpu *vcpu, enum run_exit *exit)
 	}
 	/*
 	 * A trap, an NMI and an interrupt may be due at once: each comes before the first instruction of the last one's handler.
-	 * No more than these, since a guest could have its interrupts nest without end, and time would stand.
+	 * No more than these, since a guest could have its interrupts nest without end, and time would stand; what still waits then
+	 * comes after one instruction, wherever its block ends.
 	 */
 	if (pending & ~(u32)(PENDING_STOP | PENDING_ENGINE))
-		for (unsigned taken = 0; taken < 3 && interrupts_take(cpu);)
+		while (taken < TAKEN_MAX && interrupts_take(cpu))
 			taken++;
+	if (unlikely(taken == TAKEN_MAX))
+		*most = 1;
 	return false;
 }
 
@@ -172,9 +178,10 @@ static no_inline enum run_exit run_blocks(struct vcpu *vcpu)
 	enum run_exit exit;
 	for (;;) {
 		/* First of all: what is pending is taken once between two instructions, wherever a run ends. */
-		if (unlikely(interpreter->retired >= interpreter->limit))
+		u64 most = interpreter->limit - interpreter->retired;
+		if (unlikely(!most))
 			return RUN_STOPPED;
-		if (unlikely(atomic_load_32(&cpu->pending)) && see_to_pending(vcpu, &exit))
+		if (unlikely(atomic_load_32(&cpu->pending)) && see_to_pending(vcpu, &exit, &most))
 			return exit;
 		if (unlikely(cpu->activity != CPU_RUNNING))
 			return cpu->activity == CPU_SHUTDOWN ? RUN_SHUTDOWN : RUN_IDLE;
@@ -187,8 +194,7 @@ static no_inline enum run_exit run_blocks(struct vcpu *vcpu)
 			continue;
 		}
 		const struct block *block = block_find(&interpreter->cache);
-		run_block(cpu, interpreter, block,
-			MIN(block->count, interpreter->limit - interpreter->retired));
+		run_block(cpu, interpreter, block, MIN(block->count, most));
 	}
 }
 
