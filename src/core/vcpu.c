@@ -14,7 +14,8 @@
  * How much runs between two pauses of a slowed engine: so little that the pauses stay well below the 10 ms in which kernels
  * calibrate, as they would on a processor that is slow all the time.
  */
-#define SLOWED_RUN_INSNS 1000
+#define SLOWED_RUN_INSNS \
+	2500 /* how much runs between two pauses of a slowed engine: shorter than what kernels time by */
 
 /* ---- time under CLOCK_INSTRUCTIONS ---- */
 
