@@ -578,8 +578,9 @@ static void build_code(struct builder *builder, const struct scenario *scenario)
 		has(builder, SCENARIO_PAGE_END) ? 0xffd - random_below(&builder->random, 16) : 0;
 	unsigned size = scenario_code_size(builder->mode);
 
-	memcpy(builder->ram + CODE + offset, scenario->code,
-		MIN(scenario->code_bytes, (size_t)SCENARIO_CODE_MAX));
+	if (scenario->code_bytes)
+		memcpy(builder->ram + CODE + offset, scenario->code,
+			MIN(scenario->code_bytes, (size_t)SCENARIO_CODE_MAX));
 	builder->cpu->regs[RIP] = size == SIZE_16 ? offset : CODE + offset;
 }
 
