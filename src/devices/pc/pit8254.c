@@ -15,11 +15,13 @@ static u64 pit_now(const struct pit8254 *pit)
 	return clock_scale(clock_now_ns(&pit->device.machine->clock), PIT_HZ, NS_PER_SECOND);
 }
 
-/* The first nanosecond of a tick. */
+/* The first nanosecond of a tick; TIME_NEVER past the end of time (a saved counter may start anywhere). */
 static u64 tick_to_ns(u64 tick)
 {
 	u64 ns = clock_scale(tick, NS_PER_SECOND, PIT_HZ);
 
+	if (ns == TIME_NEVER)
+		return TIME_NEVER;
 	return clock_scale(ns, PIT_HZ, NS_PER_SECOND) < tick ? ns + 1 : ns;
 }
 
