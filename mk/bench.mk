@@ -19,3 +19,9 @@ bench:
 	tools/install-dependencies bench
 	@$(MAKE) --no-print-directory all guest $(BUILD)/tests/bench/initrd
 	tests/bench/run --lodge $(BUILD)/lodge --initrd $(BUILD)/tests/bench/initrd --results $(BUILD)/bench $(BENCH)
+
+## make bench-check     every workload of the bench, natively and in a guest: the checksums agree
+.PHONY: bench-check
+bench-check:
+	@$(MAKE) --no-print-directory all guest $(BUILD)/tests/bench/initrd
+	tests/bench/run --check --lodge $(BUILD)/lodge --initrd $(BUILD)/tests/bench/initrd
