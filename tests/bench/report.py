@@ -26,9 +26,11 @@ def systems_of(workload):
     return costs["native"], lodge, qemus.get(better), better
 
 
-def mean(values):
-    values = [value for value in values if value]
-    return statistics.geometric_mean(values) if values else None
+def means(rows):
+    """Geometric means of what lodge is over native, QEMU over native, QEMU over lodge, of those workloads that lodge can do."""
+    able = [row for row in rows if row[2]]
+    columns = [[row[k] for row in able if row[k]] for k in (2, 3, 4)]
+    return [number(statistics.geometric_mean(column) if column else None) for column in columns]
 
 
 def number(value, suffix=""):
@@ -73,13 +75,12 @@ def start_table(start):
 
 
 def summary_table(by_group):
-    lines = ["", "### Summary", "", "Geometric means of each group's workloads. *Faster than QEMU* is QEMU's time over lodge's: below 1, QEMU is faster.", "",
+    lines = ["", "### Summary", "", "Geometric means of each group's workloads, of those that lodge can do. *Faster than QEMU* is QEMU's time over lodge's: below 1, QEMU is faster.", "",
              "| group | workloads | lodge / native | QEMU / native | faster than QEMU | goals: faster than QEMU, lodge / native |", "|---" * 6 + "|"]
     for group, rows in by_group.items():
         title, faster, slower = GROUPS[group]
         goals = f"{faster or '-'}, {slower or '-'}"
-        means = [number(mean(row[k] for row in rows)) for k in (2, 3, 4)]
-        lines.append(f"| {title} | {len(rows)} | " + " | ".join(means) + f" | {goals} |")
+        lines.append(f"| {title} | {sum(1 for row in rows if row[2])} | " + " | ".join(means(rows)) + f" | {goals} |")
     return lines
 
 
@@ -93,7 +94,7 @@ def group_table(group, rows, workloads):
         cells = [name, number(native * 1e6), number(lodge) if lodge else lacks, number(qemu), number(faster),
                  better.removeprefix("QEMU -cpu ") if better else "-"]
         lines.append("| " + " | ".join(cells + ([number(rate)] if rated else [])) + " |")
-    lines.append("| *geometric mean* | | " + " | ".join(number(mean(row[k] for row in rows)) for k in (2, 3, 4)) +
+    lines.append("| *geometric mean* | | " + " | ".join(means(rows)) +
                  " | |" + (" |" if rated else ""))
     return lines
 
