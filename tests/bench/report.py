@@ -110,8 +110,7 @@ def pair_lines(pairs):
 def memory_lines(memory):
     lines = []
     for where, sizes in memory.items():
-        what = "two processors" if "threads" in where else "one processor"
-        lines += ["", f"lodge's memory beyond the guest's RAM (RssAnon + RssFile + page tables) after the workloads on {what}: " +
+        lines += ["", f"lodge's memory beyond the guest's RAM (RssAnon + RssFile + page tables) after the workloads on {where}: " +
                   ", ".join(f"{name} {size / 1024:.1f} MiB" for name, size in sizes.items()) +
                   f"; together {sum(sizes.values()) / 1024:.1f} MiB."]
     return lines
