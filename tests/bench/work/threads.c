@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Two processors: independent work, contended atomics, wake-ups, TLB shootdowns. Each thread is bound to its own one. */
+/* Two processors: independent work, contended atomics, wake-ups, TLB shootdowns. The last two bind each thread to its own one. */
 #include "tests/bench/work/work.h"
 
 #include <errno.h>
@@ -33,7 +33,6 @@ struct task {
 static void *start(void *argument)
 {
 	struct task *task = argument;
-	bind_to(task->cpu);
 	task->work(task);
 	return NULL;
 }
@@ -97,6 +96,7 @@ static _Atomic u32 turn;
 static void take_turns(struct task *task)
 {
 	u32 mine = task->cpu;
+	bind_to(task->cpu);
 	for (u64 i = 0; i < task->times * 20; i++) {
 		while (atomic_load(&turn) != mine)
 			if (syscall(SYS_futex, &turn, FUTEX_WAIT, !mine, NULL, NULL, 0) == -1 &&
@@ -118,6 +118,7 @@ static _Atomic int shooting;
 static void shoot(struct task *task)
 {
 	volatile u8 *page = buffer;
+	bind_to(task->cpu);
 	if (task->cpu == 0) {
 		for (u64 i = 0; i < task->times * 20; i++) {
 			page[0] = i;
