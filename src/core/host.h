@@ -21,6 +21,9 @@ void host_random(void *to, size_t bytes);
 void *host_memory_get(size_t bytes);
 void host_memory_put(void *memory, size_t bytes);
 
+/* Lets others run first: its caller waits for something that they may have to do. */
+void host_yield(void);
+
 /* A lock that sleeps. Not recursive. Initialise with host_lock_init; needs no end. */
 struct host_lock {
 	u64 opaque[6];

@@ -76,11 +76,12 @@ void machine_reset_devices(struct machine *machine)
 			device->ops->reset(device);
 	}
 	host_unlock(&machine->lock);
+	u64 tsc = clock_tsc(&machine->clock); /* read once: all count alike */
 	for (unsigned i = 0; i < machine->vcpu_count; i++) {
 		struct vcpu *vcpu = machine->vcpus[i];
 		atomic_and_32(&vcpu->cpu.pending, PENDING_STOP);
 		cpu_reset(&vcpu->cpu, i == 0);
-		vcpu->tsc_offset = -clock_tsc(&machine->clock);
+		vcpu->tsc_offset = -tsc;
 		machine->engine->push_state(vcpu);
 	}
 }

@@ -162,17 +162,30 @@ static u64 env_tsc_read(struct cpu *cpu)
 	return clock_tsc(&vcpu->machine->clock) + vcpu->tsc_offset;
 }
 
-static void env_tsc_write(struct cpu *cpu, u64 value)
+static void env_tsc_move(struct cpu *cpu, u64 by)
 {
 	struct vcpu *vcpu = vcpu_of(cpu);
 	u64 before = events_next_deadline(vcpu->machine);
 	sync_clock(vcpu);
 	host_lock(&vcpu->machine->lock);
-	vcpu->tsc_offset = value - clock_tsc(&vcpu->machine->clock);
+	vcpu->tsc_offset += by;
 	if (vcpu->apic.ops)
 		vcpu->apic.ops->tsc_changed(vcpu->apic.object);
 	host_unlock(&vcpu->machine->lock);
 	stop_at_earlier_event(vcpu, before);
+}
+
+/*
+ * More vCPUs than host processors: who holds what is waited for may not run just now. Some turns come first, since a wait is mostly
+ * short and giving way is not.
+ */
+#define PAUSES_PER_YIELD 64
+
+static void env_pause(struct cpu *cpu)
+{
+	struct vcpu *vcpu = vcpu_of(cpu);
+	if (vcpu->machine->vcpu_count > 1 && ++vcpu->pauses % PAUSES_PER_YIELD == 0)
+		host_yield();
 }
 
 /* Under CLOCK_INSTRUCTIONS the same run must draw the same numbers: a fixed mix of the time (splitmix64). */
@@ -223,7 +236,8 @@ static const struct environment vcpu_environment = {
 	.task_priority_get = env_task_priority_get,
 	.task_priority_set = env_task_priority_set,
 	.tsc_read = env_tsc_read,
-	.tsc_write = env_tsc_write,
+	.tsc_move = env_tsc_move,
+	.pause = env_pause,
 	.random = env_random,
 	.cpuid = env_cpuid,
 	.activity_changed = env_activity_changed,

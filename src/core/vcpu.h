@@ -18,6 +18,7 @@ struct vcpu {
 	void *engine;		 /* the engine's part */
 	struct host_signal wake; /* raised when pending changes while it sleeps */
 	u64 insns_timed; /* CLOCK_INSTRUCTIONS: the engine's count when the clock was last advanced */
+	u32 pauses;
 	u64 tsc_offset; /* guest TSC = clock_tsc + offset (wrapping) */
 	struct state_object state;
 	u32 is_parked; /* atomic: it stands still for machine_pause */

@@ -39,13 +39,16 @@ struct environment {
 	void (*task_priority_set)(struct cpu *cpu, u8 priority);
 
 	u64 (*tsc_read)(struct cpu *cpu);
-	void (*tsc_write)(struct cpu *cpu, u64 value);
+	/* Adds to it, without losing the time that this takes. */
+	void (*tsc_move)(struct cpu *cpu, u64 by);
 	/* 64 random bits; false when the source has none (RDRAND clears CF). */
 	bool (*random)(struct cpu *cpu, u64 *value);
 	/* A leaf of 0x40000000..0x400000ff (hypervisor); false: the model's answer (zero) is given. */
 	bool (*cpuid)(struct cpu *cpu, u32 leaf, u32 subleaf, u32 result[4]);
 	/* The processor has halted or shut down; the engine will ask the machine what next. */
 	void (*activity_changed)(struct cpu *cpu);
+	/* PAUSE: software waits for another processor. */
+	void (*pause)(struct cpu *cpu);
 	/* FERR#: an unmasked x87 exception with CR0.NE clear (PC wiring: IRQ 13). */
 	void (*fpu_error)(struct cpu *cpu);
 };

@@ -156,7 +156,7 @@ static u64 call_read(struct cpu *cpu, u32 index)
 
 static void tsc_move(struct cpu *cpu, u64 by)
 {
-	cpu->environment->tsc_write(cpu, cpu->environment->tsc_read(cpu) + by);
+	cpu->environment->tsc_move(cpu, by);
 	cpu->msrs.tsc_adjust += by;
 }
 

@@ -55,6 +55,7 @@ static u64 tsc_read(struct cpu *of)
 }
 
 static void fpu_error(struct cpu *of) {}
+static void pause_nothing(struct cpu *of) {}
 
 static const struct environment environment = {
 	.ram_page = ram_page,
@@ -67,6 +68,7 @@ static const struct environment environment = {
 	.msr_write = msr_write_none,
 	.tsc_read = tsc_read,
 	.fpu_error = fpu_error,
+	.pause = pause_nothing,
 };
 
 static void entry_set(u64 table, u64 index, u64 value)

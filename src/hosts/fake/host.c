@@ -26,6 +26,8 @@ void fake_reset(void)
 	fake_machines_ended = 0;
 }
 
+void host_yield(void) {}
+
 u64 host_time_ns(void)
 {
 	return fake_time_ns;

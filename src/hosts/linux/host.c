@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -20,6 +21,11 @@ static u64 clock_ns(clockid_t id)
 	struct timespec now;
 	clock_gettime(id, &now);
 	return (u64)now.tv_sec * 1000000000 + (u64)now.tv_nsec;
+}
+
+void host_yield(void)
+{
+	sched_yield();
 }
 
 u64 host_time_ns(void)

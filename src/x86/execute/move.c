@@ -187,4 +187,7 @@ HANDLER(sahf)
 
 HANDLER(nop) {}
 
-HANDLER(pause) {}
+HANDLER(pause)
+{
+	cpu->environment->pause(cpu);
+}

@@ -99,7 +99,7 @@ static u64 env_tsc_read(struct cpu *c)
 	return 1000;
 }
 
-static void env_tsc_write(struct cpu *c, u64 value) {}
+static void env_tsc_move(struct cpu *c, u64 by) {}
 
 static bool env_random(struct cpu *c, u64 *value)
 {
@@ -127,10 +127,11 @@ static const struct environment test_environment = {
 	.task_priority_get = env_priority_get,
 	.task_priority_set = env_priority_set,
 	.tsc_read = env_tsc_read,
-	.tsc_write = env_tsc_write,
+	.tsc_move = env_tsc_move,
 	.random = env_random,
 	.cpuid = env_cpuid,
 	.activity_changed = env_nothing,
+	.pause = env_nothing,
 	.fpu_error = env_nothing,
 };
 
