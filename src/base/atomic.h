@@ -33,6 +33,16 @@ DEFINE_RAM_ACCESS(16, "w", "r")
 DEFINE_RAM_ACCESS(32, "l", "r")
 DEFINE_RAM_ACCESS(64, "q", "r")
 
+/* A copy of at most 15 bytes of which each aligned part of up to 8 bytes is read at once. Reads whole aligned words. */
+static always_inline void ram_copy_code(u8 *to, const u8 *from, unsigned bytes)
+{
+	unsigned skip = (unsigned)((u64)from & 7);
+	u8 words[24];
+	for (unsigned i = 0; i < skip + bytes; i += 8)
+		*(struct ram_64 *)(words + i) = (struct ram_64){ram_load_64(from - skip + i)};
+	__builtin_memcpy(to, words + skip, bytes);
+}
+
 /* Words between threads. */
 static always_inline u32 atomic_load_32(const u32 *at)
 {

@@ -405,9 +405,10 @@ unsigned paging_fetch(struct cpu *cpu, u64 linear, u8 *buffer, unsigned bytes)
 			break;
 		u64 offset = linear & ~PAGE_MASK;
 		unsigned here = (unsigned)MIN(PAGE_SIZE - offset, (u64)(bytes - done));
-		for (unsigned i = 0; i < here; i++)
-			buffer[done + i] = page.host ? ram_load_8(page.host + offset + i)
-						     : (u8)piece_read(cpu, &page, linear + i, 1);
+		if (page.host)
+			ram_copy_code(buffer + done, page.host + offset, here);
+		for (unsigned i = 0; !page.host && i < here; i++)
+			buffer[done + i] = (u8)piece_read(cpu, &page, linear + i, 1);
 		done += here;
 		linear = page_next(cpu, linear);
 	}

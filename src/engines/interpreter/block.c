@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Finding, making and dropping blocks. */
 #include "engines/interpreter/block.h"
+#include "base/atomic.h"
 #include "base/memory.h"
 #include "core/host.h"
 #include "x86/decode/decode.h"
@@ -53,6 +54,7 @@ void block_cache_empty(struct block_cache *cache)
 		cache->jumps[i] =
 			(struct jump_entry){.linear = ~(u64)0, .block = block_single(cache)};
 	cache->used_bytes = 0;
+	cache->cpu->insn = NULL; /* it was there */
 	cache->emptied++;
 }
 
@@ -188,7 +190,7 @@ static struct block *decode_block(
 		u8 bytes[16] = {0};
 		unsigned here = (unsigned)MIN(available - block->bytes, 15);
 		/* Others may write the page meanwhile: the copy is what is decoded. */
-		memcpy(bytes, host + offset + block->bytes, here);
+		ram_copy_code(bytes, host + offset + block->bytes, here);
 		enum decode_result result =
 			decode(bytes, here, cpu->code_size, cpu->model->features, insn);
 		if (result == DECODE_INCOMPLETE)

@@ -12,6 +12,7 @@ enum status inbox_init(struct inbox *inbox, struct machine *machine, struct bloc
 		return STATUS_NO_MEMORY;
 	inbox->cache = cache;
 	inbox->of = of;
+	inbox->is_idle = 1;
 	host_lock_init(&inbox->lock);
 	return STATUS_OK;
 }
@@ -27,15 +28,70 @@ static bool is_watching(const struct inbox *inbox, u64 offset)
 	return __atomic_load_n(&inbox->watching[page / 8], __ATOMIC_ACQUIRE) & BIT(page % 8);
 }
 
-static void post(struct vcpu *to, struct inbox *inbox, u64 page, enum inbox_kind kind)
+/* Returns the done_count of it. */
+static u32 post(struct vcpu *to, struct inbox *inbox, u64 page, enum inbox_kind kind)
 {
 	host_lock(&inbox->lock);
+	u32 done = inbox->taken_count + 1;
 	if (inbox->count < INBOX_ENTRIES)
 		inbox->entries[inbox->count++] = (struct inbox_entry){page, kind};
 	else
 		inbox->is_overrun = true;
 	host_unlock(&inbox->lock);
 	atomic_or_32(&to->cpu.pending, PENDING_ENGINE);
+	return done;
+}
+
+/* ---- pages whose watch has begun ---- */
+
+/* All others give up the page's TLB entries; until then it is provisional. */
+static void request_page(struct inbox *inbox, struct vcpu *vcpu, u64 physical)
+{
+	struct machine *machine = vcpu->machine;
+	for (unsigned i = 0; i < machine->vcpu_count; i++) {
+		struct vcpu *other = machine->vcpus[i];
+		if (other == vcpu)
+			continue;
+		inbox->awaited[i] = post(other, inbox->of(other), physical, INBOX_REQUEST);
+		inbox->awaits |= (u32)BIT(i);
+	}
+	if (!inbox->awaits)
+		return;
+	if (inbox->provisional_count < INBOX_PROVISIONAL)
+		inbox->provisional[inbox->provisional_count] = physical;
+	inbox->provisional_count += inbox->provisional_count <= INBOX_PROVISIONAL;
+	atomic_or_32(&vcpu->cpu.pending, PENDING_ENGINE);
+}
+
+static bool has_answered(const struct inbox *other, u32 awaited)
+{
+	return (i32)(atomic_load_32(&other->done_count) - awaited) >= 0 ||
+		__atomic_load_n(&other->is_idle, __ATOMIC_SEQ_CST);
+}
+
+/* Takes note of answers. What an answer has posted here before is found in the inbox after this. */
+static void collect_answers(struct inbox *inbox, const struct vcpu *vcpu)
+{
+	for (u32 left = inbox->awaits; left; left &= left - 1) {
+		unsigned i = (unsigned)__builtin_ctz(left);
+		if (has_answered(inbox->of(vcpu->machine->vcpus[i]), inbox->awaited[i]))
+			inbox->awaits &= ~(u32)BIT(i);
+	}
+	if (!inbox->awaits)
+		inbox->provisional_count = 0;
+}
+
+static void drop_provisional(struct inbox *inbox)
+{
+	u32 count = inbox->provisional_count;
+	inbox->provisional_count = 0;
+	inbox->awaits = 0;
+	if (count > INBOX_PROVISIONAL) {
+		block_cache_empty(inbox->cache);
+		return;
+	}
+	for (u32 i = 0; i < count; i++)
+		block_cache_written(inbox->cache, inbox->provisional[i], PAGE_SIZE);
 }
 
 void inbox_watch(struct inbox *inbox, struct vcpu *vcpu, u64 physical, bool on)
@@ -50,14 +106,12 @@ void inbox_watch(struct inbox *inbox, struct vcpu *vcpu, u64 physical, bool on)
 		       : __atomic_fetch_and(&inbox->watching[page / 8], (u8)~bit, __ATOMIC_SEQ_CST);
 	if (!(before & bit) == !on)
 		return;
-	u8 watchers = __atomic_fetch_add(
-		&machine->memory.page_watchers[page], on ? 1 : -1, __ATOMIC_SEQ_CST);
-	for (unsigned i = 0; on && !watchers && i < machine->vcpu_count; i++) {
-		struct vcpu *other = machine->vcpus[i];
-		if (other != vcpu)
-			post(other, inbox->of(other), physical, INBOX_REQUEST);
-	}
+	__atomic_fetch_add(&machine->memory.page_watchers[page], on ? 1 : -1, __ATOMIC_SEQ_CST);
+	if (on)
+		request_page(inbox, vcpu, physical);
 }
+
+/* ---- writes ---- */
 
 static void post_page_written(struct machine *machine, u64 page, const struct vcpu *by,
 	struct inbox *(*of)(struct vcpu *vcpu))
@@ -116,9 +170,8 @@ static void take(struct inbox *inbox, struct vcpu *vcpu, const struct inbox_entr
 		post_page_written(vcpu->machine, entry->page, vcpu, inbox->of);
 }
 
-void inbox_empty(struct inbox *inbox, struct vcpu *vcpu, u64 retired)
+static void take_posts(struct inbox *inbox, struct vcpu *vcpu, u64 retired)
 {
-	atomic_and_32(&vcpu->cpu.pending, ~(u32)PENDING_ENGINE);
 	if (__atomic_exchange_n(&inbox->drops_all, false, __ATOMIC_ACQ_REL))
 		block_cache_empty(inbox->cache);
 	host_lock(&inbox->lock);
@@ -126,6 +179,7 @@ void inbox_empty(struct inbox *inbox, struct vcpu *vcpu, u64 retired)
 	bool is_overrun = inbox->is_overrun;
 	inbox->count = 0;
 	inbox->is_overrun = false;
+	u32 taken = ++inbox->taken_count;
 	memcpy(inbox->taken, inbox->entries, count * sizeof(inbox->taken[0]));
 	host_unlock(&inbox->lock);
 	for (u32 i = 0; !is_overrun && i < count; i++)
@@ -133,4 +187,37 @@ void inbox_empty(struct inbox *inbox, struct vcpu *vcpu, u64 retired)
 	if (is_overrun)
 		take_all(inbox, vcpu, retired != inbox->retired);
 	inbox->retired = retired;
+	__atomic_store_n(&inbox->done_count, taken, __ATOMIC_SEQ_CST);
+}
+
+void inbox_empty(struct inbox *inbox, struct vcpu *vcpu, u64 retired, bool has_serialized)
+{
+	atomic_and_32(&vcpu->cpu.pending, ~(u32)PENDING_ENGINE);
+	collect_answers(inbox, vcpu);
+	take_posts(inbox, vcpu, retired);
+	if (!inbox->awaits)
+		return;
+	if (has_serialized)
+		drop_provisional(inbox);
+	else
+		atomic_or_32(&vcpu->cpu.pending, PENDING_ENGINE); /* look again soon */
+}
+
+void inbox_begin_run(struct inbox *inbox)
+{
+	__atomic_store_n(&inbox->is_idle, 0, __ATOMIC_SEQ_CST);
+}
+
+void inbox_end_run(struct inbox *inbox, struct vcpu *vcpu, u64 retired)
+{
+	drop_provisional(inbox); /* or it could not sleep until all have answered */
+	atomic_and_32(&vcpu->cpu.pending, ~(u32)PENDING_ENGINE);
+	host_lock(&inbox->lock);
+	bool is_empty = !inbox->count && !inbox->is_overrun;
+	if (is_empty)
+		inbox->retired = retired;
+	host_unlock(&inbox->lock);
+	if (!is_empty || __atomic_load_n(&inbox->drops_all, __ATOMIC_SEQ_CST))
+		atomic_or_32(&vcpu->cpu.pending, PENDING_ENGINE);
+	__atomic_store_n(&inbox->is_idle, 1, __ATOMIC_SEQ_CST);
 }

@@ -8,7 +8,7 @@
 #include "core/machine.h"
 #include "engines/interpreter/block.h"
 #include "engines/interpreter/inbox.h"
-#include "x86/decode/decode.h"
+#include "x86/decode/rows.h"
 #include "x86/exceptions.h"
 #include "x86/fpu.h"
 
@@ -82,8 +82,12 @@ static void vcpu_detach(struct vcpu *vcpu)
 static void memory_changed(struct machine *machine, u64 gpa, u64 bytes, struct vcpu *by)
 {
 	inbox_post_written(machine, gpa, bytes, by, inbox_of);
-	if (by && block_cache_written(&((struct interpreter *)by->engine)->cache, gpa, bytes))
-		cpu_end_block(&by->cpu); /* the current one may be among them */
+	if (!by)
+		return;
+	/* The current block may be among those that are dropped; others are told before the next instruction's effects. */
+	if (block_cache_written(&((struct interpreter *)by->engine)->cache, gpa, bytes) ||
+		machine->vcpu_count > 1)
+		cpu_end_block(&by->cpu);
 }
 
 static u64 insns_retired(struct vcpu *vcpu)
@@ -146,6 +150,12 @@ static no_inline void run_one(struct cpu *cpu, struct interpreter *interpreter)
 
 #define TAKEN_MAX 3
 
+static bool has_serialized(const struct cpu *cpu)
+{
+	return cpu->insn && cpu->insn->row != ROW_INVALID &&
+		(opcode_rows[cpu->insn->row].attributes & ROW_SERIALIZE);
+}
+
 /* True: something ended the run. *most: how many instructions may run before the next look. */
 static bool see_to_pending(struct vcpu *vcpu, enum run_exit *exit, u64 *most)
 {
@@ -153,7 +163,7 @@ static bool see_to_pending(struct vcpu *vcpu, enum run_exit *exit, u64 *most)
 	u32 pending = atomic_load_32(&cpu->pending);
 	unsigned taken = 0;
 	if (pending & PENDING_ENGINE)
-		inbox_empty(inbox_of(vcpu), vcpu, insns_retired(vcpu));
+		inbox_empty(inbox_of(vcpu), vcpu, insns_retired(vcpu), has_serialized(cpu));
 	if (pending & PENDING_STOP) {
 		*exit = RUN_STOPPED;
 		return true;
@@ -203,9 +213,13 @@ static enum run_exit interpreter_run(struct vcpu *vcpu, u64 insns)
 	struct interpreter *interpreter = vcpu->engine;
 	interpreter->limit =
 		insns > ~(u64)0 - interpreter->retired ? ~(u64)0 : interpreter->retired + insns;
+	inbox_begin_run(&interpreter->inbox);
 	if (__builtin_setjmp(vcpu->cpu.unwind))
 		catch_fault(vcpu);
-	return run_blocks(vcpu);
+	enum run_exit exit = run_blocks(vcpu);
+	interpreter = vcpu->engine;
+	inbox_end_run(&interpreter->inbox, vcpu, interpreter->retired);
+	return exit;
 }
 
 static void kick(struct vcpu *vcpu)
