@@ -50,6 +50,8 @@ enum status boot_load(struct machine *machine, const struct boot_images *images,
 	const struct acpi_platform *platform, struct boot_entry *entry,
 	struct error *error) must_use;
 
+/* What firmware leaves behind in every processor; boot_apply does it for the first. */
+void boot_prepare(struct cpu *cpu);
 /* cpu is as cpu_reset left it. */
 void boot_apply(struct cpu *cpu, const struct boot_entry *entry);
 

@@ -32,6 +32,12 @@ static void set_segments(struct cpu *cpu, const struct boot_entry *entry)
 	cpu->idtr = (struct descriptor_table){0};
 }
 
+/* Memory is write-back. Linux takes disabled MTRRs as a reason to do without PAT, and different ones as a broken BIOS. */
+void boot_prepare(struct cpu *cpu)
+{
+	cpu->msrs.mtrr_def_type = 0x806;
+}
+
 void boot_apply(struct cpu *cpu, const struct boot_entry *entry)
 {
 	memset(cpu->regs, 0, sizeof(cpu->regs));
@@ -52,8 +58,7 @@ void boot_apply(struct cpu *cpu, const struct boot_entry *entry)
 		cpu->cr4 = CR4_PAE;
 		cpu->efer = EFER_LME | EFER_LMA;
 	}
-	/* As firmware leaves them: memory is write-back. Linux takes disabled MTRRs as a reason to do without PAT. */
-	cpu->msrs.mtrr_def_type = 0x806;
+	boot_prepare(cpu);
 	/* So is the x87, by FNINIT; after a reset alone its exceptions would be unmasked. */
 	fpu_set_16(&cpu->fpu, FPU_FCW, FPU_FCW_DEFAULT);
 	cpu->fpu.image[FPU_FTW] = 0;

@@ -119,6 +119,8 @@ static bool load_boot(struct machine *machine, void *context)
 		return false;
 	}
 	boot_apply(&machine->vcpus[0]->cpu, &entry);
+	for (unsigned i = 1; i < machine->vcpu_count; i++)
+		boot_prepare(&machine->vcpus[i]->cpu);
 	return true;
 }
 
