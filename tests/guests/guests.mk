@@ -16,7 +16,7 @@ GUESTS_LINK := -nostdlib -static -no-pie -Wl,-T,$(GUESTS_DIR)/common/link.ld -Wl
 GUESTS_ENTRIES := entry-multiboot.o entry-flat.o entry-pvh.o entry-linux.o
 guests_entry = $(GUESTS_OUT)/common/$(1)/entry-$(or $(word 2,$(filter boot flat pvh linux multiboot,$(subst -, ,$(2)))),multiboot).o
 GUESTS_RUNTIME_32 := $(addprefix $(GUESTS_OUT)/common/32/,start32.o runtime.o irq.o)
-GUESTS_RUNTIME_64 := $(addprefix $(GUESTS_OUT)/common/64/,start64.o runtime.o irq.o)
+GUESTS_RUNTIME_64 := $(addprefix $(GUESTS_OUT)/common/64/,start64.o runtime.o irq.o smp.o)
 
 .PHONY: guests
 guests: $(GUESTS_NAMES:%=$(GUESTS_OUT)/%.elf)
