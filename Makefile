@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
-# lodge: `make help` lists the targets. SANITIZE=1 builds with ASan and UBSan into build-sanitize/; CC=clang-14 works too.
+# lodge: `make help` lists the targets. SANITIZE=1 builds with ASan and UBSan into build-sanitize/, TSAN=1 with TSan into build-tsan/; CC=clang-14 works too.
 
 SANITIZE ?= 0
 ifeq ($(SANITIZE),1)
 BUILD ?= build-sanitize
+else ifeq ($(TSAN),1)
+BUILD ?= build-tsan
 else
 BUILD ?= build
 endif
@@ -46,12 +48,17 @@ LINK_FLAGS :=
 RUNNER_LINK_FLAGS := -static
 COMMON_FLAGS += -fno-pie
 endif
+ifeq ($(TSAN),1)
+COMMON_FLAGS := $(filter-out -fno-pie,$(COMMON_FLAGS)) -fsanitize=thread -fPIE
+LINK_FLAGS := -fsanitize=thread
+RUNNER_LINK_FLAGS := $(LINK_FLAGS)
+endif
 ifeq ($(COVERAGE),1)
 COMMON_FLAGS += --coverage
 LINK_FLAGS += --coverage
 endif
 LINK_FLAGS += -pthread
-NO_PIE := -no-pie
+NO_PIE := $(if $(filter 1,$(TSAN)),-pie,-no-pie)
 ifneq ($(findstring clang,$(CC)),)
 NO_PIE += -Wno-unused-command-line-argument
 endif
