@@ -42,6 +42,7 @@ FPU_FLAGS := -ffreestanding
 ifeq ($(SANITIZE),1)
 COMMON_FLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 LINK_FLAGS := -fsanitize=address,undefined
+REDUCED := 1
 RUNNER_LINK_FLAGS := $(LINK_FLAGS)
 else
 LINK_FLAGS :=
@@ -56,6 +57,11 @@ endif
 ifeq ($(COVERAGE),1)
 COMMON_FLAGS += --coverage
 LINK_FLAGS += --coverage
+REDUCED := 1
+endif
+# Builds that open files and start helpers to report: src/hosts/linux/sandbox/layers.h.
+ifeq ($(REDUCED),1)
+COMMON_FLAGS += -DSANDBOX_REDUCED
 endif
 LINK_FLAGS += -pthread
 NO_PIE := $(if $(filter 1,$(TSAN)),-pie,-no-pie)
@@ -69,6 +75,7 @@ HOST_LINUX_OBJECTS := $(call objects,$(HOST_LINUX_SOURCES))
 HOST_FAKE_OBJECTS := $(call objects,$(HOST_FAKE_SOURCES))
 CONTROL_LINUX_OBJECTS := $(call objects,$(CONTROL_LINUX_SOURCES))
 FRONT_LIBS := -lz -llzma -lzstd -llz4
+RUNNER_LIBS := -lseccomp
 
 # ---- generated --------------------------------------------------------------------------------------
 OPCODE_TABLES := $(sort $(wildcard src/x86/decode/*.table))
@@ -96,7 +103,7 @@ $(BUILD)/lodge: $(call objects,src/programs/lodge.c) $(CONTROL_LINUX_OBJECTS) $(
 	$(CC) $(LINK_FLAGS) $(NO_PIE) -o $@ $^ $(FRONT_LIBS)
 
 $(BUILD)/lodge-vm: $(call objects,src/programs/lodge_vm.c) $(FREESTANDING_OBJECTS) $(HOST_LINUX_OBJECTS)
-	$(CC) $(LINK_FLAGS) $(RUNNER_LINK_FLAGS) -o $@ $^
+	$(CC) $(LINK_FLAGS) $(RUNNER_LINK_FLAGS) -o $@ $^ $(RUNNER_LIBS)
 
 # Everything freestanding with the deterministic host: what unit tests, differential tests and fuzzers link.
 $(BUILD)/liblodge-test.a: $(FREESTANDING_OBJECTS) $(HOST_FAKE_OBJECTS)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The runner: `lodge-vm DESCRIPTION_FD`. It knows one machine, whose description (control/config.def) it reads from a descriptor, and
- * open descriptors, never a path. The front (lodge) starts it; people do not.
+ * open descriptors, never a path. The front (lodge) starts it; people do not. `lodge-vm sandbox` is `lodge doctor` asking what locks a
+ * runner in here.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +15,7 @@
 
 #include "control/config.h"
 #include "hosts/linux/runner.h"
+#include "hosts/linux/sandbox/sandbox.h"
 
 static struct runner_parameters parameters;
 static struct error error;
@@ -98,6 +100,10 @@ static enum status map_images(void)
 int main(int argc, char **argv)
 {
 	char *end;
+	if (argc == 2 && !strcmp(argv[1], "sandbox")) {
+		sandbox_report();
+		return LODGE_EXIT_OK;
+	}
 	long fd = argc == 2 ? strtol(argv[1], &end, 10) : -1;
 
 	if (fd < 3 || fd > 1024 || *end) {

@@ -249,6 +249,11 @@ int process_exit_status(void)
 		return WEXITSTATUS(status);
 	if (process.phase == PHASE_KILL)
 		return LODGE_EXIT_FAILURE;
+	if (WTERMSIG(status) == SIGSYS)
+		return message_fail(LODGE_EXIT_FAULT,
+			"the machine's process was killed because it made a system call that is not on "
+			"its list (the host kernel's log may have the number): a fault of lodge's own, "
+			"or a guest that broke out: please report it");
 	return message_fail(LODGE_EXIT_FAULT, "the machine's process was killed by signal %d (%s)",
 		WTERMSIG(status), strsignal(WTERMSIG(status)));
 }

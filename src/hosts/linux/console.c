@@ -5,6 +5,7 @@
 
 #include "core/machine.h"
 #include "hosts/linux/console.h"
+#include "hosts/linux/sandbox/sandbox.h"
 
 #define CTRL_A 1
 
@@ -68,6 +69,7 @@ static void *writer_main(void *argument)
 {
 	struct console *console = argument;
 	u8 piece[4096];
+	sandbox_enter_role(SANDBOX_CONSOLE);
 	for (;;) {
 		size_t bytes = ring_take(console, piece, sizeof(piece));
 		if (!bytes) {

@@ -13,6 +13,7 @@
 
 #include "control/gdb.h"
 #include "core/machine.h"
+#include "hosts/linux/sandbox/sandbox.h"
 
 /* How long a gdb that reads nothing may keep the thread. */
 #define SEND_SECONDS 5
@@ -103,6 +104,7 @@ static void accept_connection(void)
 
 static void *server_main(void *argument)
 {
+	sandbox_enter_role(SANDBOX_GDB);
 	while (!is_ending()) {
 		if (wait_for(server.listener))
 			accept_connection();

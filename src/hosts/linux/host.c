@@ -100,16 +100,21 @@ void host_signal_wait(struct host_signal *signal, u64 deadline_ns)
 	}
 }
 
+static bool stderr_is_terminal;
+
+/* Before main: what locks the runner in does not let it ask. */
+__attribute__((constructor)) static void look_at_stderr(void)
+{
+	stderr_is_terminal = isatty(STDERR_FILENO);
+}
+
 void host_log(enum log_level level, const char *line)
 {
 	static const char *const words[] = {"error: ", "warning: ", "", "trace: "};
-	static int is_terminal = -1;
 	char buffer[300];
 	/* The guest's terminal is raw: there a line feed alone does not go back to the first column. */
-	if (is_terminal < 0)
-		is_terminal = isatty(STDERR_FILENO);
 	int length = snprintf(buffer, sizeof(buffer), "lodge: %s%s%s\n", words[level], line,
-		is_terminal ? "\r" : "");
+		stderr_is_terminal ? "\r" : "");
 	if (length >= (int)sizeof(buffer)) {
 		length = sizeof(buffer) - 1;
 		buffer[length - 1] = '\n';

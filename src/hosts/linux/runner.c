@@ -23,6 +23,7 @@
 #include "core/trace.h"
 #include "hosts/linux/console.h"
 #include "hosts/linux/gdb_server.h"
+#include "hosts/linux/sandbox/sandbox.h"
 #include "x86/model.h"
 
 /* One nanosecond a tick: the cheapest to compute, and all that a software engine can resolve. */
@@ -189,6 +190,38 @@ static enum status create_descriptors(void)
 	return STATUS_OK;
 }
 
+/* ---- locking in ---- */
+
+/* Before the guest's files are read, and so before its first instruction. */
+static void lock_in(const struct machine_config *config)
+{
+	const int descriptors[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, config->gdb_fd,
+		runner.signals, runner.wake, runner.timer};
+	static struct sandbox sandbox;
+	char line[300];
+	struct text text;
+
+	if (config->no_sandbox) {
+		host_log(LOG_WARNING,
+			"--no-sandbox: this machine's process is not locked in; a guest that breaks "
+			"out has your rights");
+		return;
+	}
+	sandbox.descriptors = descriptors;
+	sandbox.descriptor_count = ARRAY_SIZE(descriptors);
+	/* gdb's: a wake-up and a connection. */
+	sandbox.more_descriptors = config->gdb_fd >= 0 ? 2 : 0;
+	/* The loop, the console's writer, gdb's, the processors. */
+	sandbox.threads = 2 + (config->gdb_fd >= 0) + (unsigned)config->cpus;
+	sandbox_enter(&sandbox);
+	if (sandbox.layers[SANDBOX_SYSCALLS].is_there)
+		return;
+	text_init(&text, line, sizeof(line));
+	text_format(&text, "the sandbox lacks its most important part (see lodge doctor): %s",
+		sandbox.layers[SANDBOX_SYSCALLS].text);
+	host_log(LOG_WARNING, line);
+}
+
 /* ---- the loop ---- */
 
 static void drain(int descriptor)
@@ -250,6 +283,7 @@ static void loop(void)
 
 static void *vcpu_main(void *argument)
 {
+	sandbox_enter_role(SANDBOX_VCPU);
 	vcpu_run(argument);
 	return NULL;
 }
@@ -296,6 +330,7 @@ static int run_machine(void)
 	host_lock(&machine->lock);
 	host_events_changed(machine);
 	host_unlock(&machine->lock);
+	sandbox_enter_role(SANDBOX_LOOP);
 	loop();
 	for (unsigned i = 0; i < machine->vcpu_count; i++)
 		pthread_join(runner.vcpu_threads[i], NULL);
@@ -310,8 +345,10 @@ int runner_run(const struct runner_parameters *parameters)
 	runner.parameters = parameters;
 	trace_enabled = config->trace;
 	enum status status = create_descriptors();
-	if (status == STATUS_OK)
+	if (status == STATUS_OK) {
+		lock_in(config);
 		status = create_machine(config);
+	}
 	if (status == STATUS_OK)
 		status = create_board(config);
 	if (status != STATUS_OK) {

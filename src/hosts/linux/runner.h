@@ -27,8 +27,8 @@ struct runner_parameters {
 };
 
 /*
- * Makes the machine, loads it, then writes "lodge: " and config.notice, if any, to stderr as a line, locks itself in
- * (unless config.no_sandbox) and runs it to its end. What goes wrong before is one line on stderr beginning "lodge: ". Returns an exit status.
+ * Locks itself in (unless config.no_sandbox), makes the machine, loads it, then writes "lodge: " and config.notice, if any, to stderr as
+ * a line, and runs it to its end. What goes wrong before is one line on stderr beginning "lodge: ". Returns an exit status.
  *
  * Descriptors: 0 and 1 are the console (config.console "stdio"; perhaps a terminal, which the front has made raw, and whose file
  * flags the front restores); 2 is for messages; config.gdb_fd is a listening socket or -1.
