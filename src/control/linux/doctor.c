@@ -16,6 +16,7 @@
 #include "control/linux/cli.h"
 #include "control/linux/engines.h"
 #include "control/linux/process.h"
+#include "control/linux/sandbox_layers.h"
 #include "hosts/linux/runner.h"
 
 #define KVM_GET_API_VERSION 0xae00 /* linux/kvm.h: _IO(0xae, 0) */
@@ -126,6 +127,24 @@ static void look_at_qemu(struct finding *finding)
 	finding->remedy = "apt-get install qemu-system-x86";
 }
 
+/* What locks the runner in: a finding each. Without one the others hold, so none is needed. */
+static unsigned look_at_sandbox(struct finding *findings)
+{
+	static struct sandbox_layer_found found[SANDBOX_LAYERS_MAX];
+	static char names[SANDBOX_LAYERS_MAX][32];
+	unsigned count = sandbox_layers_ask(found);
+
+	for (unsigned i = 0; i < count; i++) {
+		snprintf(names[i], sizeof(names[i]), "sandbox %.23s", found[i].name);
+		findings[i] = (struct finding){.name = names[i],
+			.is_good = found[i].is_there,
+			.remedy = "docs/threat-model.md says what this layer needs, and what the "
+				  "others keep without it"};
+		snprintf(findings[i].text, sizeof(findings[i].text), "%s", found[i].text);
+	}
+	return count;
+}
+
 static void look_at_kernel(struct finding *finding)
 {
 	struct utsname name;
@@ -219,7 +238,8 @@ static void print_text(const struct finding *findings, unsigned count)
 
 int doctor_run(bool as_json)
 {
-	struct finding findings[ARRAY_SIZE(looks)];
+	struct finding findings[ARRAY_SIZE(looks) + SANDBOX_LAYERS_MAX];
+	unsigned count = ARRAY_SIZE(looks);
 	bool can_run = true;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(looks); i++) {
@@ -228,9 +248,10 @@ int doctor_run(bool as_json)
 		looks[i].look(&findings[i]);
 		can_run = can_run && (findings[i].is_good || !findings[i].is_needed);
 	}
+	count += look_at_sandbox(&findings[count]);
 	if (as_json)
-		print_json(findings, ARRAY_SIZE(looks));
+		print_json(findings, count);
 	else
-		print_text(findings, ARRAY_SIZE(looks));
+		print_text(findings, count);
 	return can_run ? LODGE_EXIT_OK : LODGE_EXIT_FAILURE;
 }
