@@ -5,7 +5,7 @@
  */
 #include "smp.h"
 
-#define ROUNDS 300
+#define ROUNDS 150
 #define VA 0x40000000ul /* 2 MiB mapped by 4 KiB pages of its own */
 extern u64 page_directories[2048];
 static u64 *table;
@@ -84,7 +84,7 @@ static int is_quiet(const u8 *frame)
 }
 
 /* Two processors touch a fresh page at once, one reads, one writes; a third sets another bit of the entry by a locked instruction. */
-#define MARKS 300
+#define MARKS 60
 static void marker(unsigned cpu)
 {
 	for (u32 i = 1; i <= MARKS; i++) {
@@ -153,12 +153,12 @@ void guest_main(void)
 	stop = 0;
 	smp_go(writer);
 	wait_for_readers();
-	for (u32 round = 1, last = 0; good && round <= 40; round++) {
+	for (u32 round = 1, last = 0; good && round <= 20; round++) {
 		good = remap(round) && is_quiet(frames[last]);
 		last = round & 1;
 	}
 	check("no stores to a page that was unmapped", good);
-	for (u32 i = 0; good && i < 40; i++) {
+	for (u32 i = 0; good && i < 20; i++) {
 		*entry = (*entry & ~0x42ul) | 1;
 		acknowledged = told = 0;
 		smp_ipi(ICR_OTHERS | ICR_ASSERT | 0x53, 0);
