@@ -52,6 +52,7 @@ endif
 ifeq ($(TSAN),1)
 COMMON_FLAGS := $(filter-out -fno-pie,$(COMMON_FLAGS)) -fsanitize=thread -fPIE
 LINK_FLAGS := -fsanitize=thread
+REDUCED := 1
 RUNNER_LINK_FLAGS := $(LINK_FLAGS)
 endif
 ifeq ($(COVERAGE),1)
