@@ -3,11 +3,11 @@
 
 GUEST := build/guest
 # The workloads: a static program whose code is what its source says, so not vectorized, and the same whatever CC and SANITIZE are.
-BENCH_SOURCES := $(sort $(wildcard tests/bench/work/*.c))
+BENCH_SOURCES := $(sort $(wildcard tests/bench/workloads/*.c))
 BENCH_FLAGS := -std=gnu17 -D_GNU_SOURCE -O2 -I. -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wno-format-nonliteral -static -fno-pie \
 	-no-pie -fno-stack-protector -fcf-protection=none -fno-tree-vectorize -fno-tree-loop-distribute-patterns -fno-strict-aliasing -pthread
 
-$(BUILD)/tests/bench/work: $(BENCH_SOURCES) tests/bench/work/work.h
+$(BUILD)/tests/bench/work: $(BENCH_SOURCES) tests/bench/workloads/work.h
 	@mkdir -p $(@D)
 	gcc $(BENCH_FLAGS) -o $@ $(BENCH_SOURCES)
 $(BUILD)/tests/bench/initrd: $(BUILD)/tests/bench/work $(GUEST)/packages/busybox/busybox tools/make-initrd tools/guest-init

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Code that is new, that is made at run time, or that lies beside what is written; and much code that stays as it is. */
-#include "tests/bench/work/work.h"
+#include "tests/bench/workloads/work.h"
 
 #include <string.h>
 #include <sys/mman.h>

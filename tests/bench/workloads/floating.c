@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Floating point and SIMD. */
-#include "tests/bench/work/work.h"
+#include "tests/bench/workloads/work.h"
 
 #include <immintrin.h>
 

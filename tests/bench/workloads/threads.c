@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Two processors: independent work, contended atomics, wake-ups, TLB shootdowns. The last two bind each thread to its own one. */
-#include "tests/bench/work/work.h"
+#include "tests/bench/workloads/work.h"
 
 #include <errno.h>
 #include <linux/futex.h>

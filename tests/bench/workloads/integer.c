@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Integer code: arithmetic, loads and stores, calls, sorting, chasing pointers, hashing, an interpreter of bytecode. */
-#include "tests/bench/work/work.h"
+#include "tests/bench/workloads/work.h"
 
 #include <sys/mman.h>
 

@@ -4,7 +4,7 @@
  * standard input: `list` prints `WORK group name instructions` for each, or `LACKS group name what`, and then `LISTED`; `do NAME TIMES`
  * prints `BEGIN name` and `END name checksum`, which are stamped by the host that reads them; `end` ends it. No clock is read here.
  */
-#include "tests/bench/work/work.h"
+#include "tests/bench/workloads/work.h"
 
 #include <stdio.h>
 #include <stdlib.h>

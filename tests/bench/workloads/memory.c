@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Copies of memory and string functions: libc's, which takes what suits the processor that it sees, and plain instructions. */
-#include "tests/bench/work/work.h"
+#include "tests/bench/workloads/work.h"
 
 #include <emmintrin.h>
 #include <stdio.h>

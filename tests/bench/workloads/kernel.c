@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the kernel does for programs: system calls, pipes, processes, memory, signals, files; busybox's programs and its shell. */
-#include "tests/bench/work/work.h"
+#include "tests/bench/workloads/work.h"
 
 #include <fcntl.h>
 #include <sched.h>
