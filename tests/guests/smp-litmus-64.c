@@ -266,8 +266,7 @@ void guest_main(void)
 	for (unsigned i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
 		test = &tests[i];
 		bad = 0;
-		check(test->name, smp_run(thread) && !bad);
-		if (bad)
-			print("%d times what is forbidden\n", (int)bad);
+		int ran = smp_run(thread);
+		print("%s: %s\n", test->name, !ran ? "did not end" : bad ? "seen" : "never");
 	}
 }
