@@ -7,8 +7,8 @@
  * blocks in the 64-byte granules that it touches. Dropped blocks stay in memory until the arena is emptied, which
  * happens only between blocks.
  */
-#ifndef ENGINES_INTERPRETER_BLOCK_H
-#define ENGINES_INTERPRETER_BLOCK_H
+#ifndef ENGINES_BLOCKS_BLOCK_H
+#define ENGINES_BLOCKS_BLOCK_H
 
 #include "base/status.h"
 #include "x86/cpu.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "engines/interpreter/inbox.h"
+#include "engines/blocks/inbox.h"
 #include "base/atomic.h"
 #include "base/memory.h"
 

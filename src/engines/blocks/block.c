@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Finding, making and dropping blocks. */
-#include "engines/interpreter/block.h"
+#include "engines/blocks/block.h"
 #include "base/atomic.h"
 #include "base/memory.h"
 #include "core/host.h"

@@ -9,11 +9,11 @@
  * store, so they are dropped at each serializing instruction. So what cross-modifying code must do on a processor (SDM
  * volume 3, 9.1.3: write, tell, serialize) is enough here, and for code that does not, a block is soon dropped.
  */
-#ifndef ENGINES_INTERPRETER_INBOX_H
-#define ENGINES_INTERPRETER_INBOX_H
+#ifndef ENGINES_BLOCKS_INBOX_H
+#define ENGINES_BLOCKS_INBOX_H
 
 #include "core/machine.h"
-#include "engines/interpreter/block.h"
+#include "engines/blocks/block.h"
 
 #define INBOX_ENTRIES 512
 #define INBOX_PROVISIONAL 64
