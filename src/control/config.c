@@ -26,6 +26,9 @@ const unsigned config_field_count = ARRAY_SIZE(config_fields);
 #define MEMORY_LEAST MIB
 #define MEMORY_MOST ((u64)1 << 40)
 #define CPUS_MOST 32
+/* Less holds too few blocks for a kernel to get anywhere; past the most no call reaches from one end to the other. */
+#define CODE_CACHE_LEAST MIB
+#define CODE_CACHE_MOST GIB
 
 static bool is_digit(char c)
 {
@@ -264,5 +267,12 @@ enum status config_check(const struct machine_config *config, struct error *erro
 	if (config->memory % 4096)
 		return error_set(error, STATUS_INVALID, "--memory %llu: not a multiple of 4K",
 			(unsigned long long)config->memory);
+	if (config->code_cache < CODE_CACHE_LEAST || config->code_cache > CODE_CACHE_MOST)
+		return error_set(error, STATUS_INVALID,
+			"--code-cache %llu: a machine has 1M to 1G for translated code",
+			(unsigned long long)config->code_cache);
+	if (config->code_cache % 4096)
+		return error_set(error, STATUS_INVALID, "--code-cache %llu: not a multiple of 4K",
+			(unsigned long long)config->code_cache);
 	return STATUS_OK;
 }

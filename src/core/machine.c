@@ -36,6 +36,8 @@ enum status machine_init(struct machine *machine, const struct machine_parameter
 	check(parameters->vcpu_count >= 1 && parameters->vcpu_count <= MACHINE_VCPUS_MAX);
 	*machine =
 		(struct machine){.engine = parameters->engine, .no_reboot = parameters->no_reboot};
+	machine->code_cache_bytes = parameters->code_cache_bytes ? parameters->code_cache_bytes
+								 : MACHINE_CODE_CACHE_BYTES;
 	host_lock_init(&machine->lock);
 	for (unsigned i = 0; i < BUS_SPACES; i++)
 		bus_init(&machine->buses[i]);

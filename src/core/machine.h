@@ -15,6 +15,7 @@
 #include "core/vcpu.h"
 
 #define MACHINE_VCPUS_MAX 32
+#define MACHINE_CODE_CACHE_BYTES ((u64)32 << 20)
 
 /* Why a machine ended, or wants to begin anew. */
 enum machine_exit {
@@ -47,6 +48,7 @@ struct machine {
 	u32 reset_requested; /* atomic: a reset is to be done by the vCPU thread before its next run */
 	u32 pause_requested;	   /* atomic: vCPUs stand still between two instructions */
 	struct host_signal parked; /* a vCPU has come to stand, or the machine has ended */
+	u64 code_cache_bytes;	   /* the most code memory that its engine takes */
 	u64 slowdown;		   /* tests: the engine is made this many times slower; 0, 1: not */
 	/* The board's: puts everything into its power-on state and loads the boot images anew. */
 	void (*reset)(struct machine *machine);
@@ -66,6 +68,7 @@ struct machine_parameters {
 	bool no_reboot;
 	const struct cpu_model *model;
 	unsigned vcpu_count;
+	u64 code_cache_bytes; /* 0: MACHINE_CODE_CACHE_BYTES */
 };
 
 /* machine is zeroed memory of the caller's. After a failure nothing is left behind. */

@@ -139,6 +139,7 @@ static enum status create_machine(const struct machine_config *config)
 		.no_reboot = config->no_reboot,
 		.model = cpu_model_find(config->cpu),
 		.vcpu_count = config->cpus,
+		.code_cache_bytes = config->code_cache,
 	};
 	if (!parameters.engine)
 		return error_set(

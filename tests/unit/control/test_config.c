@@ -154,6 +154,16 @@ static void values_that_cannot_be_are_refused(void **state)
 	config.memory = MIB + 1;
 	assert_int_equal(config_check(&config, &error), STATUS_INVALID);
 	config_init(&config);
+	config.code_cache = MIB - 4096;
+	assert_int_equal(config_check(&config, &error), STATUS_INVALID);
+	config.code_cache = GIB + 4096;
+	assert_int_equal(config_check(&config, &error), STATUS_INVALID);
+	config.code_cache = MIB + 1;
+	assert_int_equal(config_check(&config, &error), STATUS_INVALID);
+	config.code_cache = GIB;
+	assert_int_equal(config_check(&config, &error), STATUS_OK);
+	config_init(&config);
+	assert_int_equal(config.code_cache, 32 * MIB);
 	config.cpus = 0;
 	assert_int_equal(config_check(&config, &error), STATUS_INVALID);
 	config.cpus = 33;
