@@ -98,8 +98,9 @@ $(BUILD)/objects/%.o: %.c $(OPCODES_GENERATED)
 all: $(BUILD)/lodge $(BUILD)/lodge-vm
 	@echo "built $(BUILD)/lodge and $(BUILD)/lodge-vm; next: make run, or $(BUILD)/lodge help"
 
-# The front knows no machine: it takes the words and the description from the freestanding part, and is small.
-$(BUILD)/lodge: $(call objects,src/programs/lodge.c) $(CONTROL_LINUX_OBJECTS) $(call objects, \
+# The front knows no machine: it takes the words and the description from the freestanding part, what only the host can tell from the
+# runner's, and is small.
+$(BUILD)/lodge: $(call objects,src/programs/lodge.c) $(CONTROL_LINUX_OBJECTS) $(call objects,src/hosts/linux/code_memory.c \
 	$(filter src/base/text.c src/base/status.c src/control/config%,$(FREESTANDING_SOURCES)))
 	$(CC) $(LINK_FLAGS) $(NO_PIE) -o $@ $^ $(FRONT_LIBS)
 

@@ -19,6 +19,8 @@ enum run_exit {
 
 struct engine_ops {
 	const char *name; /* "interp" */
+	/* It makes code: the host has machine->code_cache_bytes of code memory (core/host.h) for its machine. */
+	bool needs_code_memory;
 	/* Can it work on this host? STATUS_UNSUPPORTED with the reason. */
 	enum status (*probe)(struct error *error);
 	enum status (*machine_attach)(struct machine *machine);

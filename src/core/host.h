@@ -21,6 +21,24 @@ void host_random(void *to, size_t bytes);
 void *host_memory_get(size_t bytes);
 void host_memory_put(void *memory, size_t bytes);
 
+/*
+ * Memory for code, seen twice: written through one view, executed (and read) through the other, which no thread can write. No address is
+ * ever both writable and executable. What is written is seen at once by whoever fetches it later; nothing needs flushing on this
+ * processor. Its pages cost nothing until written. get: bytes is rounded up to pages and what it holds is not said; false, with
+ * *memory untouched: there is no more. A place may have as much as the machine's code_cache_bytes in all, and none for an engine that
+ * does not say needs_code_memory. put: nobody executes it any more; {0} is nothing.
+ */
+struct host_code_memory {
+	u8 *write;
+	const u8 *execute;
+	size_t bytes;
+};
+bool host_code_memory_get(size_t bytes, struct host_code_memory *memory) must_use;
+void host_code_memory_put(struct host_code_memory *memory);
+
+/* What %gs: addresses on the calling thread, until it ends. Nothing else of lodge uses GS. */
+void host_thread_base_set(void *base);
+
 /* Lets others run first: its caller waits for something that they may have to do. */
 void host_yield(void);
 

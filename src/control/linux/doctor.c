@@ -231,7 +231,7 @@ static void print_text(const struct finding *findings, unsigned count)
 		printf("%-4s engine %-8s %s%s\n", is_usable ? "ok" : "-", choice->name,
 			choice->summary,
 			is_usable	      ? ""
-				: choice->why ? "; this processor cannot"
+				: choice->why ? "; this host cannot"
 					      : "; not in this version yet");
 	}
 }

@@ -5,13 +5,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hosts/linux/code_memory.h"
+
 /* The fastest first: auto takes the first that works. */
 const struct engine_choice engine_choices[] = {
-	{"kvm", "Linux KVM, on processors with virtualization", NULL},
-	{"translate", "binary translation; needs no virtualization", NULL},
-	{"direct", "guest user code untranslated; needs no virtualization", NULL},
+	{"kvm", "Linux KVM, on processors with virtualization", NULL, NULL},
+	{"translate", "binary translation; needs no virtualization", NULL, code_memory_probe},
+	{"direct", "guest user code untranslated; needs no virtualization", NULL, NULL},
 	{"interp", "one instruction at a time; needs no virtualization",
-		"the one that this version has; it needs no virtualization"},
+		"the one that this version has; it needs no virtualization", NULL},
 };
 const unsigned engine_choice_count = ARRAY_SIZE(engine_choices);
 
@@ -52,6 +54,16 @@ void engine_missing_features(char *text, size_t bytes)
 		append_name(text, bytes, "LAHF");
 }
 
+static enum status probe_host(const struct engine_choice *choice, struct error *error)
+{
+	struct error reason;
+	enum status status = choice->probe(&reason);
+
+	if (status != STATUS_OK)
+		error_set(error, status, "--engine %s: %.200s", choice->name, reason.text);
+	return status;
+}
+
 enum status engine_check(const struct engine_choice *choice, struct error *error)
 {
 	char missing[128];
@@ -64,7 +76,7 @@ enum status engine_check(const struct engine_choice *choice, struct error *error
 	if (missing[0])
 		return error_set(error, STATUS_UNSUPPORTED, "--engine %s: this processor lacks %s",
 			choice->name, missing);
-	return STATUS_OK;
+	return choice->probe ? probe_host(choice, error) : STATUS_OK;
 }
 
 static enum status choose_first(const struct engine_choice **choice, struct error *error)

@@ -10,6 +10,7 @@ struct engine_choice {
 	const char *name;
 	const char *summary;
 	const char *why; /* auto takes it; NULL: this build does not have it yet */
+	enum status (*probe)(struct error *error); /* what it needs of this host; NULL: nothing */
 };
 
 extern const struct engine_choice engine_choices[];

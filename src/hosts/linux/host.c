@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What core/host.h asks of Linux, except what concerns the runner's own loop (runner.c). */
+#include <asm/prctl.h>
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
@@ -7,6 +8,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
@@ -98,6 +100,17 @@ void host_signal_wait(struct host_signal *signal, u64 deadline_ns)
 		if (result < 0 && errno == ETIMEDOUT)
 			return;
 	}
+}
+
+#define HWCAP2_HAS_FSGSBASE 2u
+
+void host_thread_base_set(void *base)
+{
+	/* Since Linux 5.9, where the processor has it too: no system call. */
+	if (getauxval(AT_HWCAP2) & HWCAP2_HAS_FSGSBASE)
+		__asm__ volatile("wrgsbase %0" : : "r"(base) : "memory");
+	else
+		check(!syscall(SYS_arch_prctl, ARCH_SET_GS, base));
 }
 
 static bool stderr_is_terminal;

@@ -21,6 +21,7 @@
 #include "boards/pc.h"
 #include "core/machine.h"
 #include "core/trace.h"
+#include "hosts/linux/code_memory.h"
 #include "hosts/linux/console.h"
 #include "hosts/linux/gdb_server.h"
 #include "hosts/linux/sandbox/sandbox.h"
@@ -193,6 +194,16 @@ static enum status create_descriptors(void)
 
 /* ---- locking in ---- */
 
+/* What is executable later is made executable now. */
+static enum status prepare_code_memory(const struct machine_config *config)
+{
+	const struct engine_ops *engine = find_engine(config->engine);
+
+	if (!engine || !engine->needs_code_memory)
+		return STATUS_OK;
+	return code_memory_prepare(config->code_cache, &runner.error);
+}
+
 /* Before the guest's files are read, and so before its first instruction. */
 static void lock_in(const struct machine_config *config)
 {
@@ -346,6 +357,8 @@ int runner_run(const struct runner_parameters *parameters)
 	runner.parameters = parameters;
 	trace_enabled = config->trace;
 	enum status status = create_descriptors();
+	if (status == STATUS_OK)
+		status = prepare_code_memory(config);
 	if (status == STATUS_OK) {
 		lock_in(config);
 		status = create_machine(config);

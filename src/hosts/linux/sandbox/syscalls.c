@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <asm/prctl.h>
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
