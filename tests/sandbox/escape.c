@@ -5,6 +5,7 @@
  * input the loop's, in what gdb sends the gdb thread's, on the command line the first thread's while it loads the guest. The process ends with 65 if the kernel did
  * it, with 66 if it said no; what is not on the thread's list kills it.
  */
+#include <asm/prctl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -27,6 +28,7 @@
 
 #include "boot/boot.h"
 #include "core/machine.h"
+#include "hosts/linux/code_memory.h"
 #include "hosts/linux/sandbox/layers.h"
 
 /* tests/sandbox/run listens on them. */
@@ -60,11 +62,21 @@ void __wrap_sandbox_enter_role(enum sandbox_role role);
 static _Alignas(4096) char buffer[4096];
 static char *arguments[] = {(char *)"true", NULL};
 static pid_t front;
+static struct host_code_memory code;
 static struct rlimit many = {4096, 4096};
 
 __attribute__((constructor)) static void remember_the_front(void)
 {
 	front = getppid();
+}
+
+/* Whatever the engine. */
+__attribute__((constructor)) static void have_code(void)
+{
+	struct error error;
+
+	if (code_memory_prepare(4096, &error) != STATUS_OK || !host_code_memory_get(4096, &code))
+		_exit(IS_UNKNOWN);
 }
 
 static long raw_call(long number, long a, long b, long c, long d, long e, long f)

@@ -20,6 +20,12 @@
 #include "hosts/linux/runner.h"
 #include "hosts/linux/sandbox/layers.h"
 
+/* By hand: the build's headers may be older than the host's kernel. */
+#ifndef PR_SET_MDWE
+#define PR_SET_MDWE 65
+#define PR_MDWE_REFUSE_EXEC_GAIN 1ul
+#endif
+
 /* The least that NOFILE is: poll and the C library count on a few. */
 #define DESCRIPTORS_MIN 8
 
@@ -85,8 +91,16 @@ static void die_with(pid_t front)
 		_exit(LODGE_EXIT_FAILURE);
 }
 
+/* What is not code by now never becomes code, nor writable while it is (Linux 6.3). */
+static bool deny_new_code(void)
+{
+	return !SANDBOX_IS_REDUCED && !prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0);
+}
+
 static void drop_privileges(struct sandbox_layer *layer, pid_t front)
 {
+	bool denies_code = deny_new_code();
+
 	/* Not dumpable: nobody of the same user attaches to it, and there is no core with a guest's memory. */
 	if (!SANDBOX_IS_REDUCED)
 		prctl(PR_SET_DUMPABLE, 0);
@@ -94,7 +108,8 @@ static void drop_privileges(struct sandbox_layer *layer, pid_t front)
 		layer_set(layer, false, "capabilities cannot be dropped: %s", strerror(errno));
 	else
 		layer_set(layer, prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1,
-			"no capabilities, no new privileges");
+			"no capabilities, no new privileges%s",
+			denies_code ? ", no memory becomes code" : "");
 	die_with(front);
 }
 
