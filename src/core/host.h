@@ -36,6 +36,13 @@ struct host_code_memory {
 bool host_code_memory_get(size_t bytes, struct host_code_memory *memory) must_use;
 void host_code_memory_put(struct host_code_memory *memory);
 
+/*
+ * For a profiler: what a piece of an executable view is, as a word without line feeds. Any thread; what is named later at the same place
+ * counts. is_wanted: false where nobody asked for it, and naming does nothing.
+ */
+bool host_code_naming_is_wanted(void);
+void host_code_named(const void *start, size_t bytes, const char *name);
+
 /* What %gs: addresses on the calling thread, until it ends. Nothing else of lodge uses GS. */
 void host_thread_base_set(void *base);
 

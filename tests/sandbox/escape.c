@@ -75,7 +75,8 @@ __attribute__((constructor)) static void have_code(void)
 {
 	struct error error;
 
-	if (code_memory_prepare(4096, &error) != STATUS_OK || !host_code_memory_get(4096, &code))
+	if (code_memory_prepare(4096, -1, &error) != STATUS_OK ||
+		!host_code_memory_get(4096, &code))
 		_exit(IS_UNKNOWN);
 }
 

@@ -13,6 +13,7 @@
 #include "control/linux/gdb_socket.h"
 #include "control/linux/image.h"
 #include "control/linux/message.h"
+#include "control/linux/perf_map.h"
 #include "control/linux/process.h"
 #include "hosts/linux/runner.h"
 
@@ -95,6 +96,8 @@ static enum status prepare(struct machine_config *config, struct error *error)
 		status = make_ram(config, error);
 	if (status == STATUS_OK && config->gdb[0])
 		status = listen_for_gdb(config, error);
+	if (status == STATUS_OK && config->perf_map)
+		status = perf_map_open(&config->perf_fd, error);
 	return status;
 }
 
@@ -114,6 +117,7 @@ int launch_run(struct machine_config *config)
 	if (status != STATUS_OK)
 		return message_fail_status(status, &error);
 	status = process_run(config, description, &error);
+	perf_map_belongs_to(-1); /* it may not have come to a runner */
 	gdb_socket_close(config->gdb);
 	if (status != STATUS_OK)
 		return message_fail_status(status, &error);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "control/linux/message.h"
+#include "control/linux/perf_map.h"
 #include "control/linux/terminal.h"
 #include "hosts/linux/runner.h"
 
@@ -78,7 +79,7 @@ _Noreturn static void become_runner(const char *path, const struct machine_confi
 	char *arguments[] = {(char *)"lodge-vm", argument, NULL};
 	char *environment[] = {NULL};
 	const int passed[] = {description, config->ram_fd, config->kernel_fd, config->payload_fd,
-		config->initrd_fd, config->gdb_fd};
+		config->initrd_fd, config->gdb_fd, config->perf_fd};
 	int failure;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -99,7 +100,7 @@ _Noreturn static void become_runner(const char *path, const struct machine_confi
 static void close_passed(struct machine_config *config, int description)
 {
 	int *const passed[] = {&config->ram_fd, &config->kernel_fd, &config->payload_fd,
-		&config->initrd_fd, &config->gdb_fd};
+		&config->initrd_fd, &config->gdb_fd, &config->perf_fd};
 
 	close(description);
 	for (unsigned i = 0; i < ARRAY_SIZE(passed); i++) {
@@ -125,6 +126,7 @@ static enum status start(struct machine_config *config, int description, struct 
 		become_runner(path, config, description, report[1], front);
 	close(report[1]);
 	close_passed(config, description);
+	perf_map_belongs_to(process.pid);
 	if (process.pid < 0)
 		status = error_set_errno(error, "lodge-vm");
 	else if (read(report[0], &failure, sizeof(failure)) == sizeof(failure))

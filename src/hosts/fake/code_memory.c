@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Real code memory in two views, since tests execute what they have translated. */
 #include <asm/prctl.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -42,4 +43,15 @@ void host_code_memory_put(struct host_code_memory *memory)
 void host_thread_base_set(void *base)
 {
 	check(!syscall(SYS_arch_prctl, ARCH_SET_GS, base));
+}
+
+bool host_code_naming_is_wanted(void)
+{
+	return fake_wants_code_named;
+}
+
+void host_code_named(const void *start, size_t bytes, const char *name)
+{
+	if (fake_wants_code_named)
+		snprintf(fake_last_code_name, sizeof(fake_last_code_name), "%s", name);
 }

@@ -15,6 +15,8 @@ extern unsigned fake_allocations_left; /* host_memory_get fails once this is 0; 
 extern unsigned fake_log_lines;
 extern char fake_last_log[256];
 extern unsigned fake_machines_ended;
+extern bool fake_wants_code_named;
+extern char fake_last_code_name[256];
 
 /* As at the start of the program. */
 void fake_reset(void);

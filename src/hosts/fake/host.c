@@ -14,6 +14,8 @@ unsigned fake_allocations_left = ~0u;
 unsigned fake_log_lines;
 char fake_last_log[256];
 unsigned fake_machines_ended;
+bool fake_wants_code_named;
+char fake_last_code_name[256];
 
 void fake_reset(void)
 {
@@ -24,6 +26,8 @@ void fake_reset(void)
 	fake_log_lines = 0;
 	fake_last_log[0] = 0;
 	fake_machines_ended = 0;
+	fake_wants_code_named = false;
+	fake_last_code_name[0] = 0;
 }
 
 void host_yield(void) {}

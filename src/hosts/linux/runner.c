@@ -201,14 +201,14 @@ static enum status prepare_code_memory(const struct machine_config *config)
 
 	if (!engine || !engine->needs_code_memory)
 		return STATUS_OK;
-	return code_memory_prepare(config->code_cache, &runner.error);
+	return code_memory_prepare(config->code_cache, config->perf_fd, &runner.error);
 }
 
 /* Before the guest's files are read, and so before its first instruction. */
 static void lock_in(const struct machine_config *config)
 {
 	const int descriptors[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, config->gdb_fd,
-		runner.signals, runner.wake, runner.timer};
+		config->perf_fd, runner.signals, runner.wake, runner.timer};
 	static struct sandbox sandbox;
 	char line[300];
 	struct text text;

@@ -134,10 +134,20 @@ static bool is_file(int fd)
 	return !fstat(fd, &info) && (S_ISREG(info.st_mode) || S_ISBLK(info.st_mode));
 }
 
-static void set_limits(struct sandbox_layer *layer, unsigned descriptors)
+/* What the console, messages or names of code go to may be a file, and a long one. */
+static bool writes_files(const struct sandbox *sandbox)
 {
-	/* What the console or messages go to may be a file, and a long one. */
-	bool writes_files = is_file(STDOUT_FILENO) || is_file(STDERR_FILENO);
+	for (unsigned i = 0; i < sandbox->descriptor_count; i++) {
+		int fd = sandbox->descriptors[i];
+		if (fd > STDIN_FILENO && is_file(fd))
+			return true;
+	}
+	return false;
+}
+
+static void set_limits(
+	struct sandbox_layer *layer, const struct sandbox *sandbox, unsigned descriptors)
+{
 	const struct {
 		int what;
 		u64 most;
@@ -148,7 +158,7 @@ static void set_limits(struct sandbox_layer *layer, unsigned descriptors)
 		{RLIMIT_MSGQUEUE, 0},
 		{RLIMIT_NICE, 0},
 		{RLIMIT_RTPRIO, 0},
-		{RLIMIT_FSIZE, writes_files ? RLIM_INFINITY : 0},
+		{RLIMIT_FSIZE, writes_files(sandbox) ? RLIM_INFINITY : 0},
 	};
 
 	for (size_t i = 0; i < (SANDBOX_IS_REDUCED ? 1 : ARRAY_SIZE(limits)); i++) {
@@ -193,7 +203,7 @@ void sandbox_enter(struct sandbox *sandbox)
 			"not in a build with sanitizers or coverage");
 	else
 		landlock_enter(&layers[SANDBOX_LANDLOCK]);
-	set_limits(&layers[SANDBOX_LIMITS], descriptors);
+	set_limits(&layers[SANDBOX_LIMITS], sandbox, descriptors);
 	enter_lists(&layers[SANDBOX_SYSCALLS]);
 	is_locked_in = !pthread_barrier_init(&all_have_roles, NULL, MAX(sandbox->threads, 1));
 	check(is_locked_in);
