@@ -33,31 +33,41 @@ u8 *paging_host_address(
 void paging_probe(struct cpu *cpu, u64 linear, u64 bytes, enum access_kind kind, unsigned mode);
 
 #define DEFINE_ACCESS(bits)                                                                       \
-	static always_inline u##bits load_##bits##_as(struct cpu *cpu, u64 linear, unsigned mode) \
+	static always_inline u##bits load_##bits##_in(                                            \
+		struct cpu *cpu, const struct tlb_entry *entries, u64 linear, unsigned mode)      \
 	{                                                                                         \
-		const struct tlb_entry *entry = &cpu->tlb.entries[mode][tlb_index(linear)];       \
+		const struct tlb_entry *entry = &entries[tlb_index(linear)];                      \
 		if (likely(entry->read == (linear & PAGE_MASK) &&                                 \
 			    !tlb_crosses_page(linear, bits / 8)))                                 \
 			return ram_load_##bits((const void *)(linear + entry->addend));           \
 		return (u##bits)paging_load(cpu, linear, bits / 8, mode);                         \
 	}                                                                                         \
-	static always_inline void store_##bits##_as(                                              \
-		struct cpu *cpu, u64 linear, u##bits value, unsigned mode)                        \
+	static always_inline void store_##bits##_in(struct cpu *cpu,                              \
+		const struct tlb_entry *entries, u64 linear, u##bits value, unsigned mode)        \
 	{                                                                                         \
-		const struct tlb_entry *entry = &cpu->tlb.entries[mode][tlb_index(linear)];       \
+		const struct tlb_entry *entry = &entries[tlb_index(linear)];                      \
 		if (likely(entry->write == (linear & PAGE_MASK) &&                                \
 			    !tlb_crosses_page(linear, bits / 8)))                                 \
 			ram_store_##bits((void *)(linear + entry->addend), value);                \
 		else                                                                              \
 			paging_store(cpu, linear, bits / 8, value, mode);                         \
 	}                                                                                         \
+	static always_inline u##bits load_##bits##_as(struct cpu *cpu, u64 linear, unsigned mode) \
+	{                                                                                         \
+		return load_##bits##_in(cpu, cpu->tlb.by_mode[mode], linear, mode);               \
+	}                                                                                         \
+	static always_inline void store_##bits##_as(                                              \
+		struct cpu *cpu, u64 linear, u##bits value, unsigned mode)                        \
+	{                                                                                         \
+		store_##bits##_in(cpu, cpu->tlb.by_mode[mode], linear, value, mode);              \
+	}                                                                                         \
 	static always_inline u##bits load_##bits(struct cpu *cpu, u64 linear)                     \
 	{                                                                                         \
-		return load_##bits##_as(cpu, linear, cpu->tlb_mode);                              \
+		return load_##bits##_in(cpu, cpu->data_tlb, linear, cpu->tlb_mode);               \
 	}                                                                                         \
 	static always_inline void store_##bits(struct cpu *cpu, u64 linear, u##bits value)        \
 	{                                                                                         \
-		store_##bits##_as(cpu, linear, value, cpu->tlb_mode);                             \
+		store_##bits##_in(cpu, cpu->data_tlb, linear, value, cpu->tlb_mode);              \
 	}
 
 DEFINE_ACCESS(8)
@@ -81,7 +91,7 @@ void store_bytes(struct cpu *cpu, u64 linear, const void *from, unsigned bytes);
  */
 static always_inline void *access_rmw(struct cpu *cpu, u64 linear, unsigned bytes)
 {
-	const struct tlb_entry *entry = &cpu->tlb.entries[cpu->tlb_mode][tlb_index(linear)];
+	const struct tlb_entry *entry = &cpu->data_tlb[tlb_index(linear)];
 	if (likely(entry->write == (linear & PAGE_MASK) && !tlb_crosses_page(linear, bytes)))
 		return (void *)(linear + entry->addend);
 	if (tlb_crosses_page(linear, bytes)) {

@@ -66,13 +66,8 @@ void control_set_cr3(struct cpu *cpu, u64 value)
 	if (cpu_is_long_mode(cpu) && (value & ~cpu->physical_mask))
 		raise_gp(cpu, 0);
 	pdptes_load(cpu, cpu->cr0, value, cpu->cr4, cpu->efer);
-	keeps &= value == cpu->cr3;
 	cpu->cr3 = value;
-	if (keeps)
-		return;
-	tlb_flush_non_global(&cpu->tlb);
-	cpu->code_generation++;
-	cpu_end_block(cpu);
+	paging_cr3_changed(cpu, keeps);
 }
 
 u64 control_cr4_allowed(const struct cpu *cpu)

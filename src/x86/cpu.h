@@ -216,10 +216,17 @@ struct cpu {
 	u8 activity;	/* enum cpu_activity */
 	u8 sipi_vector;
 	/*
-	 * Changes whenever a linear address may mean other code because of paging: TLB flushes of any kind. What is
-	 * fetched depends on code_size and on CPL being 3, too, for which it does not change.
+	 * Ordinary data accesses look here: the current address space's entries of tlb_mode. Valid until the next change of
+	 * CR3, CR4 or mode.
 	 */
-	u32 code_generation;
+	struct tlb_entry *data_tlb;
+	/*
+	 * What a linear address meant as code when paging_code_page was asked it means whenever code_key is the same
+	 * again, also after other address spaces have been used meanwhile; where the page was global, whenever code_key_global
+	 * is. One value is never both. What is fetched depends on code_size and on CPL being 3, too, for which they don't
+	 * change.
+	 */
+	u64 code_key, code_key_global;
 	u32 debug_active; /* any of DR7's enables: data accesses and fetches check (else never looked at) */
 	u64 pending_dr6; /* debug conditions that the current instruction has met */
 	void *unwind[5]; /* __builtin_setjmp buffer of the engine's loop */

@@ -39,7 +39,7 @@ static always_inline vec vec_of_128(u128 value)
 /* 16 bytes at a linear address, any alignment. */
 static always_inline vec load_vec(struct cpu *cpu, u64 linear)
 {
-	const struct tlb_entry *entry = &cpu->tlb.entries[cpu->tlb_mode][tlb_index(linear)];
+	const struct tlb_entry *entry = &cpu->data_tlb[tlb_index(linear)];
 	if (likely(entry->read == (linear & PAGE_MASK) && !tlb_crosses_page(linear, 16)))
 		return vec_load((const void *)(linear + entry->addend));
 	return vec_of_128(load_128(cpu, linear));
@@ -47,7 +47,7 @@ static always_inline vec load_vec(struct cpu *cpu, u64 linear)
 
 static always_inline void store_vec(struct cpu *cpu, u64 linear, vec value)
 {
-	const struct tlb_entry *entry = &cpu->tlb.entries[cpu->tlb_mode][tlb_index(linear)];
+	const struct tlb_entry *entry = &cpu->data_tlb[tlb_index(linear)];
 	if (likely(entry->write == (linear & PAGE_MASK) && !tlb_crosses_page(linear, 16)))
 		__asm__ volatile("movups %1, %0"
 				 : "=m"(*(vec_packed *)(linear + entry->addend))

@@ -35,6 +35,7 @@ void cpu_mode_changed(struct cpu *cpu)
 		cpu->stack_size =
 			cpu->segments[SEGMENT_SS].attributes & SEGMENT_DB ? SIZE_32 : SIZE_16;
 	cpu->tlb_mode = tlb_mode_of(cpu);
+	cpu->data_tlb = cpu->tlb.by_mode[cpu->tlb_mode];
 	cpu->debug_active = (cpu->dr7 & 0xff) != 0;
 	cpu_end_block(cpu);
 }
@@ -80,7 +81,7 @@ void cpu_init(struct cpu *cpu, bool bootstrap)
 
 void cpu_reset(struct cpu *cpu, bool bootstrap)
 {
-	tlb_flush_all(&cpu->tlb);
+	tlb_init(&cpu->tlb);
 	cpu->cr0 = CR0_CD | CR0_NW;
 	cpu->physical_mask = bits_mask(cpu->model->physical_bits);
 	cpu->xcr0 = XCR0_X87;

@@ -15,6 +15,7 @@ struct page {
 	u8 *host;     /* NULL: not RAM */
 	u64 physical; /* page address */
 	bool watched; /* for writes: announce them */
+	u8 tag;	      /* TLB_GLOBAL, TLB_LARGE, TLB_HUGE */
 	u8 fault;     /* vector: EXCEPTION_PF or EXCEPTION_GP */
 	u32 error;    /* of #PF */
 };
@@ -56,9 +57,7 @@ static void page_enter(struct cpu *cpu, u64 linear, enum access_kind kind, unsig
 		if (host == page->host && !watched)
 			permissions |= TLB_WRITE;
 	}
-	tlb_enter(&cpu->tlb, mode, linear,
-		page->physical | (walk->is_global ? TLB_GLOBAL : 0) | walk->size, page->host,
-		permissions);
+	tlb_enter(&cpu->tlb, mode, linear, page->physical | page->tag, page->host, permissions);
 }
 
 /* What the TLB knows already. */
@@ -66,14 +65,16 @@ static bool page_hit(
 	const struct cpu *cpu, u64 linear, enum access_kind kind, unsigned mode, struct page *page)
 {
 	unsigned index = tlb_index(linear);
-	const struct tlb_entry *entry = &cpu->tlb.entries[mode][index];
+	const struct tlb_entry *entry = &cpu->tlb.by_mode[mode][index];
 	u64 tag = kind == ACCESS_WRITE ? entry->write
 		: kind == ACCESS_READ  ? entry->read
 				       : entry->execute;
 	if (tag != (linear & PAGE_MASK))
 		return false;
 	page->host = (u8 *)(tag + entry->addend);
-	page->physical = cpu->tlb.physical[mode][index] & PAGE_MASK;
+	u64 physical = cpu->tlb.current->arrays[mode].physical[index];
+	page->physical = physical & PAGE_MASK;
+	page->tag = physical & ~PAGE_MASK;
 	page->watched = false;
 	return true;
 }
@@ -102,6 +103,7 @@ static bool page_resolve(
 	} while (!page_walk_mark(cpu, &walk, kind == ACCESS_WRITE));
 
 	page->physical = walk.physical;
+	page->tag = walk.size | (walk.is_global ? TLB_GLOBAL : 0);
 	page->watched = false;
 	page->host = cpu->environment->ram_page(cpu, walk.physical, uses[kind], &page->watched);
 	if (page->host)
@@ -296,7 +298,7 @@ void paging_probe(struct cpu *cpu, u64 linear, u64 bytes, enum access_kind kind,
 
 u128 load_128(struct cpu *cpu, u64 linear)
 {
-	const struct tlb_entry *entry = &cpu->tlb.entries[cpu->tlb_mode][tlb_index(linear)];
+	const struct tlb_entry *entry = &cpu->data_tlb[tlb_index(linear)];
 	if (likely(entry->read == (linear & PAGE_MASK) && !tlb_crosses_page(linear, 16))) {
 		const u8 *at = (const u8 *)(linear + entry->addend);
 		return (u128)ram_load_64(at + 8) << 64 | ram_load_64(at);
@@ -309,7 +311,7 @@ u128 load_128(struct cpu *cpu, u64 linear)
 
 void store_128(struct cpu *cpu, u64 linear, u128 value)
 {
-	const struct tlb_entry *entry = &cpu->tlb.entries[cpu->tlb_mode][tlb_index(linear)];
+	const struct tlb_entry *entry = &cpu->data_tlb[tlb_index(linear)];
 	if (likely(entry->write == (linear & PAGE_MASK) && !tlb_crosses_page(linear, 16))) {
 		u8 *at = (u8 *)(linear + entry->addend);
 		ram_store_64(at, (u64)value);
@@ -387,12 +389,14 @@ static unsigned fetch_mode(const struct cpu *cpu)
 	return mode_is_user(cpu->tlb_mode) ? TLB_USER : cpu->tlb_mode;
 }
 
-bool paging_code_page(struct cpu *cpu, u64 linear, const u8 **host, u64 *physical)
+bool paging_code_page(struct cpu *cpu, u64 linear, struct code_location *location)
 {
 	struct page page;
 	page_get(cpu, linear, ACCESS_EXECUTE, fetch_mode(cpu), &page);
-	*host = page.host;
-	*physical = page.physical;
+	location->host = page.host;
+	location->physical = page.physical;
+	location->is_global = page.tag & TLB_GLOBAL;
+	tlb_note_executed(&cpu->tlb, linear, location->is_global, page.tag & ~TLB_GLOBAL);
 	return page.host;
 }
 
@@ -432,38 +436,58 @@ bool paging_translate_debug(struct cpu *cpu, u64 linear, u64 *physical)
 
 /* ---- invalidation ---- */
 
+static u16 current_pcid(const struct cpu *cpu)
+{
+	return cpu->cr4 & CR4_PCIDE ? cpu->cr3 & 0xfff : 0;
+}
+
+/* The words that engines look at follow the TLB. */
+static void space_changed(struct cpu *cpu)
+{
+	cpu->data_tlb = cpu->tlb.by_mode[cpu->tlb_mode];
+	cpu->code_key = cpu->tlb.current->code_key;
+	cpu->code_key_global = cpu->tlb.code_key_global;
+	cpu_end_block(cpu);
+}
+
 void paging_invalidate_page(struct cpu *cpu, u64 linear)
 {
-	tlb_flush_page(&cpu->tlb, linear);
-	cpu->code_generation++;
-	cpu_end_block(cpu);
+	tlb_flush_page(&cpu->tlb, current_pcid(cpu), linear, TLB_SCOPE_BOTH);
+	space_changed(cpu);
 }
 
 void paging_flush(struct cpu *cpu)
 {
 	tlb_flush_used(&cpu->tlb);
-	cpu->code_generation++;
-	cpu_end_block(cpu);
+	tlb_select(&cpu->tlb, current_pcid(cpu));
+	space_changed(cpu);
 }
 
-/*
- * INVPCID, APM volume 3. The TLB does not tell PCIDs apart, so that what it holds is the current one's, and
- * dropping more is always allowed.
- */
+void paging_cr3_changed(struct cpu *cpu, bool keeps)
+{
+	u16 pcid = current_pcid(cpu);
+	tlb_select(&cpu->tlb, pcid);
+	if (!keeps)
+		tlb_flush_non_global(&cpu->tlb, pcid);
+	space_changed(cpu);
+}
+
+/* INVPCID: APM volume 3; which translations each type spares: SDM volume 2. */
 void paging_invalidate_pcid(struct cpu *cpu, unsigned type, u64 pcid, u64 linear)
 {
 	switch (type) {
 	case 0:
-		paging_invalidate_page(cpu, linear);
-		return;
-	case 1:
-	case 3:
-		tlb_flush_non_global(&cpu->tlb);
+		tlb_flush_page(&cpu->tlb, (u16)pcid, linear, TLB_SCOPE_LOCAL);
 		break;
-	default:
+	case 1:
+		tlb_flush_non_global(&cpu->tlb, (u16)pcid);
+		break;
+	case 2:
 		tlb_flush_used(&cpu->tlb);
 		break;
+	default:
+		tlb_flush_non_global_all(&cpu->tlb);
+		break;
 	}
-	cpu->code_generation++;
-	cpu_end_block(cpu);
+	space_changed(cpu);
 }

@@ -16,12 +16,20 @@
 #define PF_RESERVED BIT(3)
 #define PF_FETCH BIT(4)
 
+/* A page with code. */
+struct code_location {
+	const u8 *host; /* the page's address in RAM */
+	u64 physical;	/* guest-physical page */
+	bool is_global;
+};
+
 /*
- * Where the code at `linear` (with CS's base added, one byte) lies: *host is the address of its page in RAM, *physical
- * its guest-physical page. Raises #PF, #GP. False where it is not RAM (then it is fetched byte by byte with
- * paging_fetch). Inline TLB hits are the caller's business.
+ * Where the code at `linear` (with CS's base added, one byte) lies. Raises #PF, #GP. False where it is not RAM (then it is
+ * fetched byte by byte with paging_fetch). What is remembered of the answer holds under cpu->code_key, or code_key_global
+ * for a global page, as they are after this call: the TLB takes note that the page was asked for, so that a mapping
+ * found in any other way (an entry of the TLB) must not be remembered.
  */
-bool paging_code_page(struct cpu *cpu, u64 linear, const u8 **host, u64 *physical);
+bool paging_code_page(struct cpu *cpu, u64 linear, struct code_location *location);
 /* Up to `bytes` code bytes from linear on, page by page, into buffer: how many could be had without a fault. */
 unsigned paging_fetch(struct cpu *cpu, u64 linear, u8 *buffer, unsigned bytes);
 /* Raises the fault that fetching the byte at linear brings. Returns if there is none. */
@@ -41,7 +49,13 @@ bool control_efer_allows(const struct cpu *cpu, u64 value);
 
 void paging_invalidate_page(struct cpu *cpu, u64 linear); /* INVLPG */
 void paging_invalidate_pcid(struct cpu *cpu, unsigned type, u64 pcid, u64 linear);
-void paging_flush(struct cpu *cpu); /* everything, global pages too */
+/*
+ * Everything, global pages too; the current context is then that of CR3 and CR4, so that it is also what to call after
+ * loading them from elsewhere.
+ */
+void paging_flush(struct cpu *cpu);
+/* CR3 has been loaded: the address space's context is taken, and what it has of pages not global dropped unless `keeps`. */
+void paging_cr3_changed(struct cpu *cpu, bool keeps);
 
 static always_inline bool address_is_canonical(u64 linear)
 {

@@ -207,8 +207,7 @@ static void registers_load(struct cpu *cpu, const struct task *task, bool nested
 		cpu->cr3 = state->cr3;
 		if (cpu->cr4 & CR4_PAE)
 			page_walk_load_pdptes(cpu, cpu->cr3);
-		tlb_flush_non_global(&cpu->tlb);
-		cpu->code_generation++;
+		paging_cr3_changed(cpu, false);
 	}
 	cpu->cr0 |= CR0_TS;
 	cpu->dr7 &= ~(u64)0x155;

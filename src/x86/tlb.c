@@ -8,10 +8,10 @@ static u64 group_bit(unsigned index)
 	return BIT(index / TLB_GROUP);
 }
 
-static void entry_clear(struct tlb *tlb, unsigned mode, unsigned index)
+static void entry_clear(struct tlb_array *array, unsigned index)
 {
-	tlb->entries[mode][index] = empty_entry;
-	tlb->physical[mode][index] = TLB_INVALID;
+	array->entries[index] = empty_entry;
+	array->physical[index] = TLB_INVALID;
 }
 
 /* The linear page that an entry is about, or TLB_INVALID. */
@@ -22,39 +22,6 @@ static u64 entry_page(const struct tlb_entry *entry)
 	return entry->write != TLB_INVALID ? entry->write : entry->execute;
 }
 
-void tlb_enter(struct tlb *tlb, enum tlb_mode mode, u64 linear, u64 physical, const u8 *host,
-	unsigned permissions)
-{
-	unsigned index = tlb_index(linear);
-	struct tlb_entry *entry = &tlb->entries[mode][index];
-	u64 page = linear & PAGE_MASK;
-	u64 addend = (u64)(uintptr_t)host - page;
-
-	if (entry_page(entry) != page || entry->addend != addend ||
-		tlb->physical[mode][index] != physical)
-		*entry = empty_entry;
-	entry->addend = addend;
-	tlb->physical[mode][index] = physical;
-	if (permissions & TLB_READ)
-		entry->read = page;
-	if (permissions & TLB_WRITE)
-		entry->write = page;
-	if (permissions & TLB_EXECUTE)
-		entry->execute = page;
-	tlb->used[mode] |= group_bit(index);
-	if (!(physical & TLB_GLOBAL))
-		tlb->local[mode] |= group_bit(index);
-}
-
-void tlb_flush_all(struct tlb *tlb)
-{
-	for (unsigned mode = 0; mode < TLB_MODES; mode++) {
-		for (unsigned index = 0; index < TLB_ENTRIES; index++)
-			entry_clear(tlb, mode, index);
-		tlb->used[mode] = tlb->local[mode] = 0;
-	}
-}
-
 /* Calls body for every index in the groups whose bits are set. */
 #define for_each_in_groups(index, groups)                                           \
 	for (u64 left_ = (groups); left_; left_ &= left_ - 1)                       \
@@ -62,69 +29,311 @@ void tlb_flush_all(struct tlb *tlb)
 			      end_ = index + TLB_GROUP;                             \
 			index < end_; index++)
 
+/* Contexts that were never used have nothing, and their arrays must not be looked at. */
+#define for_each_context(context, tlb)                               \
+	for (struct tlb_context *context = (tlb)->contexts;          \
+		context < (tlb)->contexts + TLB_CONTEXTS; context++) \
+		if (context->last_used)
+
+#define for_each_array(array, context)                    \
+	for (struct tlb_array *array = (context)->arrays; \
+		array < (context)->arrays + TLB_MODES_FILLED; array++)
+
+/* ---- large pages ---- */
+
+/* A bit of array->large for the region of linear, 4 MiB or 1 GiB, in which one address is enough to drop all. */
+static u64 region_bit(u64 linear, bool is_huge)
+{
+	u64 number = is_huge ? ~(linear >> 30) : linear >> 22;
+	return BIT(page_filter_hash(number) >> 58);
+}
+
+static void note_large(struct tlb_array *array, u64 linear, u64 physical)
+{
+	if (physical & (TLB_LARGE | TLB_HUGE))
+		array->large[physical & TLB_GLOBAL] |= region_bit(linear, physical & TLB_HUGE);
+}
+
+/* ---- entering ---- */
+
+void tlb_enter(struct tlb *tlb, enum tlb_mode mode, u64 linear, u64 physical, const u8 *host,
+	unsigned permissions)
+{
+	struct tlb_array *array = &tlb->current->arrays[mode];
+	unsigned index = tlb_index(linear);
+	struct tlb_entry *entry = &array->entries[index];
+	u64 page = linear & PAGE_MASK;
+	u64 addend = (u64)(uintptr_t)host - page;
+
+	if (entry_page(entry) != page || entry->addend != addend ||
+		array->physical[index] != physical)
+		*entry = empty_entry;
+	entry->addend = addend;
+	array->physical[index] = physical;
+	if (permissions & TLB_READ)
+		entry->read = page;
+	if (permissions & TLB_WRITE) {
+		entry->write = page;
+		page_filter_add(&array->writable, physical >> PAGE_SHIFT);
+	}
+	if (permissions & TLB_EXECUTE)
+		entry->execute = page;
+	array->used |= group_bit(index);
+	if (physical & TLB_GLOBAL)
+		tlb->global_halves |= linear & BIT(47) ? 2 : 1;
+	else
+		array->local |= group_bit(index);
+	note_large(array, linear, physical);
+}
+
+/* ---- code keys ---- */
+
+static void renew_key(struct tlb *tlb, struct tlb_context *context)
+{
+	context->code_key = ++tlb->keys;
+	context->global_key = tlb->code_key_global;
+	page_filter_clear(&context->executed);
+}
+
+/* Other contexts find the difference when they become current. */
+static void renew_global_key(struct tlb *tlb)
+{
+	tlb->code_key_global = ++tlb->keys;
+	page_filter_clear(&tlb->executed_global);
+	renew_key(tlb, tlb->current);
+}
+
+/* One number for any size of page. */
+static u64 executed_number(u64 linear, unsigned size)
+{
+	unsigned shift = size == TLB_HUGE ? 30 : size == TLB_LARGE ? 22 : PAGE_SHIFT;
+	return linear >> shift << 2 | size >> 1;
+}
+
+void tlb_note_executed(struct tlb *tlb, u64 linear, bool is_global, unsigned size)
+{
+	struct page_filter *filter = is_global ? &tlb->executed_global : &tlb->current->executed;
+	page_filter_add(filter, executed_number(linear, size));
+}
+
+static bool may_be_executed(const struct page_filter *filter, u64 linear)
+{
+	return filter->is_filled &&
+		(page_filter_may_hold(filter, executed_number(linear, 0)) ||
+			page_filter_may_hold(filter, executed_number(linear, TLB_LARGE)) ||
+			page_filter_may_hold(filter, executed_number(linear, TLB_HUGE)));
+}
+
+/* ---- contexts ---- */
+
+static void context_create(struct tlb *tlb, struct tlb_context *context)
+{
+	for_each_array(array, context)
+	{
+		for (unsigned index = 0; index < TLB_ENTRIES; index++)
+			entry_clear(array, index);
+		array->used = array->local = array->large[0] = array->large[1] = 0;
+		page_filter_clear(&array->writable);
+	}
+	renew_key(tlb, context);
+}
+
+static void make_current(struct tlb *tlb, struct tlb_context *context)
+{
+	tlb->current = context;
+	context->last_used = ++tlb->uses;
+	for (unsigned mode = 0; mode < TLB_MODES_FILLED; mode++)
+		tlb->by_mode[mode] = context->arrays[mode].entries;
+	if (context->global_key != tlb->code_key_global)
+		renew_key(tlb, context);
+}
+
+void tlb_init(struct tlb *tlb)
+{
+	for (unsigned i = 0; i < TLB_CONTEXTS; i++)
+		tlb->contexts[i].last_used = 0;
+	for (unsigned index = 0; index < TLB_ENTRIES; index++)
+		tlb->none[index] = empty_entry;
+	tlb->by_mode[TLB_USER_ALIGNED] = tlb->none;
+	tlb->global_halves = 0;
+	tlb->current = &tlb->contexts[0];
+	tlb->current->pcid = 0;
+	renew_global_key(tlb);
+	context_create(tlb, tlb->current);
+	make_current(tlb, tlb->current);
+}
+
+static struct tlb_context *context_find(struct tlb *tlb, u16 pcid)
+{
+	for_each_context(context, tlb) if (context->pcid == pcid) return context;
+	return NULL;
+}
+
+static void context_flush_non_global(struct tlb *tlb, struct tlb_context *context)
+{
+	for_each_array(array, context)
+	{
+		for_each_in_groups(index, array->local)
+		{
+			if (!(array->physical[index] & TLB_GLOBAL))
+				entry_clear(array, index);
+		}
+		array->local = array->large[0] = 0;
+	}
+	if (context->executed.is_filled)
+		renew_key(tlb, context);
+}
+
+/* The one that has not been used for the longest time. */
+static struct tlb_context *context_reuse(struct tlb *tlb)
+{
+	struct tlb_context *oldest = tlb->contexts;
+	for (unsigned i = 1; i < TLB_CONTEXTS; i++)
+		if (tlb->contexts[i].last_used < oldest->last_used)
+			oldest = &tlb->contexts[i];
+	if (!oldest->last_used)
+		context_create(tlb, oldest);
+	else
+		context_flush_non_global(tlb, oldest);
+	return oldest;
+}
+
+void tlb_select(struct tlb *tlb, u16 pcid)
+{
+	struct tlb_context *context = tlb->current;
+	if (context->pcid == pcid)
+		return;
+	context = context_find(tlb, pcid);
+	if (!context) {
+		context = context_reuse(tlb);
+		context->pcid = pcid;
+	}
+	make_current(tlb, context);
+}
+
+/* ---- flushes ---- */
+
 void tlb_flush_used(struct tlb *tlb)
 {
-	for (unsigned mode = 0; mode < TLB_MODES; mode++) {
-		for_each_in_groups(index, tlb->used[mode]) entry_clear(tlb, mode, index);
-		tlb->used[mode] = tlb->local[mode] = 0;
+	for_each_context(context, tlb)
+	{
+		for_each_array(array, context)
+		{
+			for_each_in_groups(index, array->used) entry_clear(array, index);
+			array->used = array->local = array->large[0] = array->large[1] = 0;
+			page_filter_clear(&array->writable);
+		}
+	}
+	tlb->global_halves = 0;
+	renew_global_key(tlb);
+}
+
+void tlb_flush_non_global(struct tlb *tlb, u16 pcid)
+{
+	struct tlb_context *context = context_find(tlb, pcid);
+	if (context)
+		context_flush_non_global(tlb, context);
+}
+
+void tlb_flush_non_global_all(struct tlb *tlb)
+{
+	for_each_context(context, tlb) context_flush_non_global(tlb, context);
+}
+
+static bool in_scope(u64 physical, unsigned scope)
+{
+	return scope & (physical & TLB_GLOBAL ? TLB_SCOPE_GLOBAL : TLB_SCOPE_LOCAL);
+}
+
+/* Of a large page there may be any number of 4 KiB pieces here. Afterwards it is known exactly where there are some. */
+static void drop_pieces(struct tlb_array *array, u64 linear, unsigned scope)
+{
+	array->large[0] = array->large[1] = 0;
+	for_each_in_groups(index, array->used)
+	{
+		u64 physical = array->physical[index];
+		u64 page = entry_page(&array->entries[index]);
+		u64 distance = page ^ linear;
+		if (!(physical & (TLB_LARGE | TLB_HUGE)))
+			continue;
+		if (in_scope(physical, scope) && distance < (physical & TLB_HUGE ? GIB : 4 * MIB))
+			entry_clear(array, index);
+		else
+			note_large(array, page, physical);
 	}
 }
 
-void tlb_flush_non_global(struct tlb *tlb)
+static void array_drop_page(struct tlb_array *array, u64 linear, unsigned scope)
 {
-	for (unsigned mode = 0; mode < TLB_MODES; mode++) {
-		for_each_in_groups(index, tlb->local[mode])
-		{
-			if (!(tlb->physical[mode][index] & TLB_GLOBAL))
-				entry_clear(tlb, mode, index);
-		}
-		tlb->local[mode] = 0;
-	}
+	unsigned own = tlb_index(linear);
+	u64 regions = region_bit(linear, false) | region_bit(linear, true);
+	u64 large = (scope & TLB_SCOPE_LOCAL ? array->large[0] : 0) |
+		(scope & TLB_SCOPE_GLOBAL ? array->large[1] : 0);
+
+	if (entry_page(&array->entries[own]) == (linear & PAGE_MASK) &&
+		in_scope(array->physical[own], scope))
+		entry_clear(array, own);
+	if (large & regions)
+		drop_pieces(array, linear, scope);
 }
 
-/* INVLPG drops the whole page, of which there may be any number of 4 KiB pieces here. */
-void tlb_flush_page(struct tlb *tlb, u64 linear)
+static void context_drop_page(struct tlb_context *context, u64 linear, unsigned scope)
 {
-	for (unsigned mode = 0; mode < TLB_MODES; mode++) {
-		unsigned own = tlb_index(linear);
-		if (entry_page(&tlb->entries[mode][own]) == (linear & PAGE_MASK))
-			entry_clear(tlb, mode, own);
-		for_each_in_groups(index, tlb->used[mode])
-		{
-			u64 physical = tlb->physical[mode][index];
-			u64 distance = entry_page(&tlb->entries[mode][index]) ^ linear;
-			if (((physical & TLB_LARGE) && distance < 4 * MIB) ||
-				((physical & TLB_HUGE) && distance < GIB))
-				entry_clear(tlb, mode, index);
+	for_each_array(array, context) array_drop_page(array, linear, scope);
+}
+
+void tlb_flush_page(struct tlb *tlb, u16 pcid, u64 linear, enum tlb_scope scope)
+{
+	bool may_be_global = tlb->global_halves & (linear & BIT(47) ? 2 : 1);
+	unsigned global = may_be_global ? scope & TLB_SCOPE_GLOBAL : 0;
+
+	for_each_context(context, tlb)
+	{
+		unsigned own = context->pcid == pcid ? scope & TLB_SCOPE_LOCAL : 0;
+		if (!(own | global))
+			continue;
+		context_drop_page(context, linear, own | global);
+		if (own && may_be_executed(&context->executed, linear))
+			renew_key(tlb, context);
+	}
+	if ((scope & TLB_SCOPE_GLOBAL) && may_be_executed(&tlb->executed_global, linear))
+		renew_global_key(tlb);
+}
+
+/* ---- physical pages ---- */
+
+/* Finds out at the same time which pages may be written now: the filter only collects. */
+static bool array_protect(struct tlb_array *array, u64 physical_page)
+{
+	bool found = false;
+	page_filter_clear(&array->writable);
+	for_each_in_groups(index, array->used)
+	{
+		struct tlb_entry *entry = &array->entries[index];
+		u64 physical = array->physical[index] & PAGE_MASK;
+		if (entry->write == TLB_INVALID)
+			continue;
+		if (physical == physical_page) {
+			entry->write = TLB_INVALID;
+			found = true;
+		} else {
+			page_filter_add(&array->writable, physical >> PAGE_SHIFT);
 		}
 	}
+	return found;
 }
 
 bool tlb_protect_physical(struct tlb *tlb, u64 physical_page)
 {
+	u64 number = physical_page >> PAGE_SHIFT;
 	bool found = false;
-	for (unsigned mode = 0; mode < TLB_MODES; mode++)
-		for_each_in_groups(index, tlb->used[mode])
+	for_each_context(context, tlb)
+	{
+		for_each_array(array, context)
 		{
-			struct tlb_entry *entry = &tlb->entries[mode][index];
-			if ((tlb->physical[mode][index] & PAGE_MASK) == physical_page) {
-				found |= entry->write != TLB_INVALID;
-				entry->write = TLB_INVALID;
-			}
+			if (page_filter_may_hold(&array->writable, number))
+				found |= array_protect(array, physical_page);
 		}
-	return found;
-}
-
-void tlb_forget_physical(struct tlb *tlb, u64 physical_page)
-{
-	if (physical_page == ~(u64)0) {
-		tlb_flush_used(tlb);
-		return;
 	}
-	for (unsigned mode = 0; mode < TLB_MODES; mode++)
-		for_each_in_groups(index, tlb->used[mode])
-		{
-			if ((tlb->physical[mode][index] & PAGE_MASK) == physical_page)
-				entry_clear(tlb, mode, index);
-		}
+	return found;
 }

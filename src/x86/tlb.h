@@ -4,27 +4,35 @@
  * needs one compare and an addition; MMIO, watched pages (with decoded code, for writes), page ends and misses go
  * to x86/paging.c, which walks the page tables and calls the environment.
  *
- * One array of entries a mode, because the same page differs by privilege. An entry is always right for its
- * mode: A is set in whatever was entered for reading, D in whatever was entered for writing.
+ * Every address space that was used lately has a context of its own, found by its PCID, so that going back to it is a change of
+ * pointers. In a context there is one array of entries a mode, because the same page differs by privilege. An entry is
+ * always right for its mode: A is set in whatever was entered for reading, D in whatever was entered for writing. Global
+ * pages are entered in the context that met them; what drops them drops them in all.
+ *
+ * Beside the entries a TLB keeps code keys. As long as a key is the same, every code page that was resolved under it is
+ * where it was, though its entry may have been displaced. (x86/paging.c copies the keys to where engines look.)
  */
 #ifndef X86_TLB_H
 #define X86_TLB_H
 
 #include "base/bits.h"
 #include "base/types.h"
+#include "x86/page_filter.h"
 
 #define PAGE_SHIFT 12
 #define PAGE_SIZE ((u64)1 << PAGE_SHIFT)
 #define PAGE_MASK (~(PAGE_SIZE - 1))
 
-#define TLB_ENTRIES 1024 /* a mode; a power of two */
+#define TLB_ENTRIES 1024 /* an array; a power of two */
+#define TLB_CONTEXTS 8	 /* Linux uses six PCIDs a processor */
 
 enum tlb_mode {
 	TLB_SUPERVISOR, /* CPL 0-2, SMAP in force; implicit accesses of the processor to its tables */
 	TLB_USER,	/* CPL 3 */
 	TLB_SUPERVISOR_USER_OK, /* CPL 0-2 and user pages allowed: SMAP off, or RFLAGS.AC set */
 	TLB_USER_ALIGNED, /* CPL 3 under alignment checking: never filled, so that all accesses are slow */
-	TLB_MODES
+	TLB_MODES,
+	TLB_MODES_FILLED = TLB_USER_ALIGNED
 };
 
 #define TLB_INVALID ((u64)1) /* no page: page addresses have low bits clear */
@@ -36,20 +44,43 @@ struct tlb_entry {
 	u64 addend;  /* host address = linear address + addend */
 };
 
-/* What the low bits of tlb->physical say. */
+/* What the low bits of an array's `physical` say. */
 #define TLB_GLOBAL BIT(0)
 #define TLB_LARGE BIT(1) /* a piece of a 2 or 4 MiB page */
 #define TLB_HUGE BIT(2)	 /* a piece of a 1 GiB page */
 
 #define TLB_GROUP (TLB_ENTRIES / 64) /* entries a bit of `used` stands for */
 
-struct tlb {
-	struct tlb_entry entries[TLB_MODES][TLB_ENTRIES];
-	u64 physical[TLB_MODES]
-		    [TLB_ENTRIES]; /* page's guest-physical address, and the bits above */
+struct tlb_array {
+	struct tlb_entry entries[TLB_ENTRIES];
+	u64 physical[TLB_ENTRIES]; /* page's guest-physical address, and the bits above */
 	/* A bit a group of entries, so that flushes visit only what may be filled. */
-	u64 used[TLB_MODES];  /* something is entered */
-	u64 local[TLB_MODES]; /* something not global is */
+	u64 used;  /* something is entered */
+	u64 local; /* something not global is */
+	/* Where there may be pieces of large pages: hashes of their regions; [1]: of global ones. */
+	u64 large[2];
+	struct page_filter writable; /* guest-physical pages that may be entered for writing */
+};
+
+struct tlb_context {
+	struct tlb_array arrays[TLB_MODES_FILLED];
+	u64 code_key;
+	u64 global_key; /* tlb->code_key_global when code_key was last right */
+	struct page_filter
+		executed; /* pages not global that were resolved for execution under code_key */
+	u64 last_used;	  /* 0: never, and the arrays are not even empty */
+	u16 pcid;
+};
+
+struct tlb {
+	struct tlb_context *current;
+	struct tlb_entry *by_mode[TLB_MODES]; /* the current context's entries */
+	u64 keys, uses;			      /* counters that give the next ones */
+	u64 code_key_global;
+	struct page_filter executed_global;
+	u8 global_halves; /* where global pages may be entered: 1, addresses below 2^47; 2, above */
+	struct tlb_entry none[TLB_ENTRIES]; /* TLB_USER_ALIGNED's */
+	struct tlb_context contexts[TLB_CONTEXTS];
 };
 
 static always_inline unsigned tlb_index(u64 linear)
@@ -66,21 +97,30 @@ static always_inline bool tlb_crosses_page(u64 linear, unsigned bytes)
 enum tlb_permission { TLB_READ = 1, TLB_WRITE = 2, TLB_EXECUTE = 4 };
 
 /*
- * Enters what `permissions` say for linear's page; those that the entry has already stay when it is the same
- * translation. physical: the page's address and the low bits above. host: where the page is.
+ * Enters what `permissions` say for linear's page in the current context; those that the entry has already stay when it
+ * is the same translation. physical: the page's address and the low bits above. host: where the page is.
  */
 void tlb_enter(struct tlb *tlb, enum tlb_mode mode, u64 linear, u64 physical, const u8 *host,
 	unsigned permissions);
+/* Takes note that code at linear was resolved under the current keys. size: TLB_LARGE, TLB_HUGE, or neither. */
+void tlb_note_executed(struct tlb *tlb, u64 linear, bool is_global, unsigned size);
 
-/* Empties new memory (zeroes are not an empty TLB). */
-void tlb_flush_all(struct tlb *tlb);
-/* Empties what has been filled since. */
-void tlb_flush_used(struct tlb *tlb);
-void tlb_flush_non_global(struct tlb *tlb);
-void tlb_flush_page(struct tlb *tlb, u64 linear);
-/* No entry allows writing to the guest-physical page any more (it holds decoded code now). */
+/* Makes new memory (zeroes are not an empty TLB) one empty context, of PCID 0. Keys go on. */
+void tlb_init(struct tlb *tlb);
+/* Changes to a PCID's context, with what it has or, if there is none, empty. */
+void tlb_select(struct tlb *tlb, u16 pcid);
+
+/*
+ * Which entries: those of one PCID that are not global, global ones (of all PCIDs), or both. The functions give new keys
+ * where a code page may be concerned.
+ */
+enum tlb_scope { TLB_SCOPE_LOCAL = 1, TLB_SCOPE_GLOBAL = 2, TLB_SCOPE_BOTH = 3 };
+
+void tlb_flush_used(struct tlb *tlb);		      /* everything */
+void tlb_flush_non_global(struct tlb *tlb, u16 pcid); /* of one PCID */
+void tlb_flush_non_global_all(struct tlb *tlb);	      /* of all */
+void tlb_flush_page(struct tlb *tlb, u16 pcid, u64 linear, enum tlb_scope scope);
+/* No entry allows writing to the guest-physical page any more (it holds decoded code now). True: one did. */
 bool tlb_protect_physical(struct tlb *tlb, u64 physical_page);
-/* Forgets everything about a physical page or, with ~0, all (the machine's memory map changed). */
-void tlb_forget_physical(struct tlb *tlb, u64 physical_page);
 
 #endif

@@ -156,7 +156,7 @@ static void state_load(const struct test_case *test)
 	cpu->pending = 0;
 	segments_set(test);
 	if (test->number % 8 == 0)
-		tlb_flush_all(&cpu->tlb);
+		paging_flush(cpu);
 }
 
 static no_inline bool execute(const struct insn *insn, const struct state *before)

@@ -234,19 +234,19 @@ static struct block *make_block(
 struct block *block_find_slow(struct block_cache *cache)
 {
 	struct cpu *cpu = cache->cpu;
-	u64 linear = block_linear(cpu), physical;
-	const u8 *host;
+	u64 linear = block_linear(cpu);
+	struct code_location at;
 	limit_bytes(cpu, 1);
-	if (!paging_code_page(cpu, linear, &host, &physical))
+	if (!paging_code_page(cpu, linear, &at))
 		return single_insn(cache, linear);
-	struct code_page *page = page_find(cache, physical);
+	struct code_page *page = page_find(cache, at.physical);
 	struct block *block = page ? chain_find(page, linear & ~PAGE_MASK, cpu->code_size) : NULL;
 	if (!block) {
 		bool full;
-		block = make_block(cache, linear, host, physical, &full);
+		block = make_block(cache, linear, at.host, at.physical, &full);
 		if (full) {
 			block_cache_empty(cache);
-			block = make_block(cache, linear, host, physical, &full);
+			block = make_block(cache, linear, at.host, at.physical, &full);
 		}
 		if (!block)
 			return single_insn(cache, linear);
@@ -254,6 +254,8 @@ struct block *block_find_slow(struct block_cache *cache)
 	if (!block_within_limit(cpu, block))
 		return single_insn(cache, linear);
 	struct jump_entry *entry = block_jump_entry(cache, linear);
-	*entry = (struct jump_entry){.linear = linear, .key = block_key(cpu), .block = block};
+	u64 code_key = at.is_global ? cpu->code_key_global : cpu->code_key;
+	*entry = (struct jump_entry){
+		.linear = linear, .key = block_key(cpu, code_key), .block = block};
 	return block;
 }

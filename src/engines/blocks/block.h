@@ -38,7 +38,7 @@ struct code_page {
 /* Where control went before: the way past paging and the page's chains. */
 struct jump_entry {
 	u64 linear;
-	u64 key; /* what else must be the same: code_generation, CPL, code size */
+	u64 key; /* what else must be the same: code_key or code_key_global, CPL, code size */
 	struct block *block;
 };
 
@@ -70,9 +70,15 @@ bool block_cache_written(struct block_cache *cache, u64 physical, u64 bytes);
 /* The block at RIP, made if need be; raises what fetching brings. Never empty. */
 struct block *block_find_slow(struct block_cache *cache);
 
-static always_inline u64 block_key(const struct cpu *cpu)
+/* code_key: one of the two. */
+static always_inline u64 block_key(const struct cpu *cpu, u64 code_key)
 {
-	return (u64)cpu->code_generation << 3 | (cpu->cpl == 3) << 2 | cpu->code_size;
+	return code_key << 3 | (cpu->cpl == 3) << 2 | cpu->code_size;
+}
+
+static always_inline bool block_key_holds(const struct cpu *cpu, u64 key)
+{
+	return key == block_key(cpu, cpu->code_key) || key == block_key(cpu, cpu->code_key_global);
 }
 
 static always_inline u64 block_linear(const struct cpu *cpu)
@@ -101,7 +107,7 @@ static always_inline struct block *block_find(struct block_cache *cache)
 {
 	u64 linear = block_linear(cache->cpu);
 	const struct jump_entry *entry = block_jump_entry(cache, linear);
-	if (likely(entry->linear == linear && entry->key == block_key(cache->cpu) &&
+	if (likely(entry->linear == linear && block_key_holds(cache->cpu, entry->key) &&
 		    entry->block->count && block_within_limit(cache->cpu, entry->block)))
 		return entry->block;
 	return block_find_slow(cache);

@@ -2,6 +2,7 @@
 #include "engines/blocks/inbox.h"
 #include "base/atomic.h"
 #include "base/memory.h"
+#include "x86/paging.h"
 
 enum status inbox_init(struct inbox *inbox, struct machine *machine, struct block_cache *cache,
 	struct inbox *(*of)(struct vcpu *vcpu))
@@ -156,8 +157,7 @@ static void tell_all(struct inbox *inbox, const struct vcpu *vcpu)
 static void take_all(struct inbox *inbox, struct vcpu *vcpu, bool has_run)
 {
 	block_cache_empty(inbox->cache);
-	tlb_flush_all(&vcpu->cpu.tlb);
-	vcpu->cpu.code_generation++;
+	paging_flush(&vcpu->cpu);
 	if (has_run)
 		tell_all(inbox, vcpu);
 }

@@ -87,7 +87,7 @@ static always_inline void *memory_hit(
 	if (unlikely(!(insn->flags & INSN_FLAT)))
 		return NULL;
 	u64 linear = address_sum(cpu, insn) + cpu->segments[insn->segment].base;
-	const struct tlb_entry *entry = &cpu->tlb.entries[cpu->tlb_mode][tlb_index(linear)];
+	const struct tlb_entry *entry = &cpu->data_tlb[tlb_index(linear)];
 	u64 page = kind == ACCESS_WRITE ? entry->write : entry->read;
 	/* The last byte's page: where that is the next one, the first one's entry cannot be it. */
 	if (unlikely(page != ((linear + bytes - 1) & PAGE_MASK)))

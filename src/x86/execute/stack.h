@@ -41,7 +41,7 @@ DEFINE_STACK(64)
  */
 static always_inline void *stack_hit(struct cpu *cpu, u64 rsp, enum access_kind kind)
 {
-	const struct tlb_entry *entry = &cpu->tlb.entries[cpu->tlb_mode][tlb_index(rsp)];
+	const struct tlb_entry *entry = &cpu->data_tlb[tlb_index(rsp)];
 	u64 page = kind == ACCESS_WRITE ? entry->write : entry->read;
 	if (unlikely(page != ((rsp + 7) & PAGE_MASK)))
 		return NULL;

@@ -64,7 +64,7 @@ static u64 run_limit(struct cpu *cpu, const struct insn *insn, enum register_nam
 
 static u8 *tlb_host(struct cpu *cpu, u64 linear, enum access_kind kind)
 {
-	const struct tlb_entry *entry = &cpu->tlb.entries[cpu->tlb_mode][tlb_index(linear)];
+	const struct tlb_entry *entry = &cpu->data_tlb[tlb_index(linear)];
 	u64 page = kind == ACCESS_WRITE ? entry->write : entry->read;
 	return page == (linear & PAGE_MASK) ? (u8 *)(linear + entry->addend) : NULL;
 }

@@ -469,6 +469,7 @@ static void the_x87_is_left_as_fninit_leaves_it(void **state)
 
 	kernel_make_elf(&kernel, true, KERNEL_PVH);
 	assert_int_equal(load(), STATUS_OK);
+	tlb_init(&cpu.tlb);
 	fpu_reset(&cpu.fpu);
 	boot_apply(&cpu, &entry);
 	assert_int_equal(fpu_get_16(&cpu.fpu, FPU_FCW), 0x37f);
