@@ -46,6 +46,6 @@ struct engine_ops {
 	void (*push_state)(struct vcpu *vcpu);
 };
 
-extern const struct engine_ops engine_interpreter;
+extern const struct engine_ops engine_interpreter, engine_translator;
 
 #endif

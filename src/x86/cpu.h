@@ -194,8 +194,11 @@ struct msr_state { /* registers with no behaviour beyond being read back, or use
 	u64 syscfg, hwcr, patch_level, de_cfg;
 };
 
+#define ENGINE_WORDS 24
+
 struct cpu {
 	u64 regs[REGISTER_COUNT];
+	u64 engine_words[ENGINE_WORDS]; /* a translating engine's, for its code */
 	packed_flags arithmetic_flags;
 	u8 step_suppressed; /* TF was set, but this instruction (INT n, SYSCALL) is followed by no trap */
 	u8 holds_split_lock; /* x86/split_lock.h */

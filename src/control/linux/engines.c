@@ -10,7 +10,8 @@
 /* The fastest first: auto takes the first that works. */
 const struct engine_choice engine_choices[] = {
 	{"kvm", "Linux KVM, on processors with virtualization", NULL, NULL},
-	{"translate", "binary translation; needs no virtualization", NULL, code_memory_probe},
+	{"translate", "binary translation; needs no virtualization",
+		"binary translation; it needs no virtualization", code_memory_probe},
 	{"direct", "guest user code untranslated; needs no virtualization", NULL, NULL},
 	{"interp", "one instruction at a time; needs no virtualization",
 		"the one that this version has; it needs no virtualization", NULL},

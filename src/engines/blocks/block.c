@@ -31,6 +31,8 @@ enum status block_cache_init(struct block_cache *cache, struct cpu *cpu, u64 are
 	cache->cpu = cpu;
 	cache->arena_bytes = arena_bytes;
 	cache->watch = watch;
+	cache->dropped = NULL;
+	cache->all_dropped = NULL;
 	block_cache_empty(cache);
 	cache->emptied = 0;
 	return STATUS_OK;
@@ -53,12 +55,14 @@ void block_cache_empty(struct block_cache *cache)
 	for (unsigned i = 0; i < JUMP_CACHE; i++)
 		cache->jumps[i] =
 			(struct jump_entry){.linear = ~(u64)0, .block = block_single(cache)};
+	if (cache->all_dropped)
+		cache->all_dropped(cache);
 	cache->used_bytes = 0;
 	cache->cpu->insn = NULL; /* it was there */
 	cache->emptied++;
 }
 
-static void *arena_take(struct block_cache *cache, u64 bytes)
+void *block_cache_take(struct block_cache *cache, u64 bytes)
 {
 	void *start = cache->arena + cache->used_bytes;
 	if (bytes > cache->arena_bytes - cache->used_bytes)
@@ -75,7 +79,7 @@ static u64 granule_mask(u64 offset, u64 bytes)
 }
 
 /* Drops the page's blocks in `written` granules, and recomputes where there are still some. */
-static bool drop_blocks(struct code_page *page, u64 written)
+static bool drop_blocks(struct block_cache *cache, struct code_page *page, u64 written)
 {
 	u64 remaining = 0;
 	bool dropped = false;
@@ -85,6 +89,8 @@ static bool drop_blocks(struct code_page *page, u64 written)
 			u64 mask = granule_mask(block->offset, block->bytes);
 			if (mask & written) {
 				block->count = 0;
+				if (block->translation)
+					cache->dropped(cache, block);
 				*link = block->next;
 				dropped = true;
 			} else {
@@ -106,7 +112,7 @@ bool block_cache_written(struct block_cache *cache, u64 physical, u64 bytes)
 		struct code_page *page = page_find(cache, physical & PAGE_MASK);
 		u64 mask = granule_mask(offset, here);
 		if (page && (page->granules & mask)) {
-			dropped |= drop_blocks(page, mask);
+			dropped |= drop_blocks(cache, page, mask);
 			if (!page->granules)
 				cache->watch(cache->cpu, page->physical, false);
 		}
@@ -116,10 +122,12 @@ bool block_cache_written(struct block_cache *cache, u64 physical, u64 bytes)
 	return dropped;
 }
 
-static struct block *chain_find(struct code_page *page, u64 offset, unsigned code_size)
+static struct block *chain_find(const struct cpu *cpu, struct code_page *page, u64 offset)
 {
 	struct block *block = page->chains[offset / PAGE_GRANULES];
-	while (block && (block->offset != offset || block->code_size != code_size))
+	while (block &&
+		(block->offset != offset || block->code_size != cpu->code_size ||
+			block->is_user != (cpu->cpl == 3)))
 		block = block->next;
 	return block;
 }
@@ -128,7 +136,7 @@ static struct code_page *page_get(struct block_cache *cache, u64 physical)
 {
 	struct code_page *page = page_find(cache, physical);
 	if (!page) {
-		page = arena_take(cache, sizeof(*page));
+		page = block_cache_take(cache, sizeof(*page));
 		if (!page)
 			return NULL;
 		memset(page, 0, sizeof(*page));
@@ -184,7 +192,8 @@ static struct block *decode_block(
 	*cacheable = true;
 	if (room < sizeof(*block) + BLOCK_INSNS_MAX * sizeof(struct insn))
 		return NULL;
-	*block = (struct block){.offset = offset, .code_size = cpu->code_size};
+	*block = (struct block){
+		.offset = offset, .code_size = cpu->code_size, .is_user = cpu->cpl == 3};
 	while (block->count < BLOCK_INSNS_MAX && block->bytes < available) {
 		struct insn *insn = &block->insns[block->count];
 		u8 bytes[16] = {0};
@@ -224,7 +233,7 @@ static struct block *make_block(
 			cache->watch(cpu, physical, false);
 		return NULL;
 	}
-	arena_take(cache, sizeof(*block) + block->count * sizeof(struct insn));
+	block_cache_take(cache, sizeof(*block) + block->count * sizeof(struct insn));
 	block->next = page->chains[offset / PAGE_GRANULES];
 	page->chains[offset / PAGE_GRANULES] = block;
 	page->granules |= granule_mask(offset, block->bytes);
@@ -240,7 +249,7 @@ struct block *block_find_slow(struct block_cache *cache)
 	if (!paging_code_page(cpu, linear, &at))
 		return single_insn(cache, linear);
 	struct code_page *page = page_find(cache, at.physical);
-	struct block *block = page ? chain_find(page, linear & ~PAGE_MASK, cpu->code_size) : NULL;
+	struct block *block = page ? chain_find(cpu, page, linear & ~PAGE_MASK) : NULL;
 	if (!block) {
 		bool full;
 		block = make_block(cache, linear, at.host, at.physical, &full);

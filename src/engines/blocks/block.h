@@ -16,12 +16,17 @@
 #define BLOCK_INSNS_MAX 64
 #define PAGE_GRANULES 64 /* of 64 bytes */
 
+struct translation;
+
 struct block {
-	struct block *next; /* in the page's chain */
-	u32 count;	    /* instructions; 0: dropped */
-	u16 offset;	    /* in the page */
-	u16 bytes;	    /* what it was decoded from */
-	u8 code_size;	    /* enum insn_size */
+	struct block *next;		 /* in the page's chain */
+	struct translation *translation; /* the translator's, or NULL */
+	u32 count;			 /* instructions; 0: dropped */
+	u32 heat;			 /* how often it was found, for the translator */
+	u16 offset;			 /* in the page */
+	u16 bytes;			 /* what it was decoded from */
+	u8 code_size;			 /* enum insn_size */
+	bool is_user;			 /* found at CPL 3 */
 	struct insn insns[];
 };
 
@@ -52,6 +57,9 @@ struct block_cache {
 	u64 single[(sizeof(struct block) + sizeof(struct insn)) / 8];
 	/* The pages' flags are the machine's. */
 	void (*watch)(struct cpu *cpu, u64 physical, bool on);
+	/* The translator's, or NULL: a block with a translation is dropped; all blocks are. */
+	void (*dropped)(struct block_cache *cache, struct block *block);
+	void (*all_dropped)(struct block_cache *cache);
 	u64 emptied; /* times that the arena was full */
 };
 
@@ -66,6 +74,9 @@ void block_cache_fini(struct block_cache *cache);
 void block_cache_empty(struct block_cache *cache);
 /* Bytes were, or are about to be, written. physical may span pages. True when a block was dropped. */
 bool block_cache_written(struct block_cache *cache, u64 physical, u64 bytes);
+
+/* Room that lasts until the cache is emptied, aligned to 16 bytes; NULL: there is none. */
+void *block_cache_take(struct block_cache *cache, u64 bytes);
 
 /* The block at RIP, made if need be; raises what fetching brings. Never empty. */
 struct block *block_find_slow(struct block_cache *cache);

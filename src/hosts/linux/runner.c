@@ -46,7 +46,7 @@ struct runner {
 
 static struct runner runner = {.timer = -1, .wake = -1, .signals = -1};
 
-static const struct engine_ops *const engines[] = {&engine_interpreter};
+static const struct engine_ops *const engines[] = {&engine_interpreter, &engine_translator};
 
 /* ---- the host interface that needs the loop ---- */
 

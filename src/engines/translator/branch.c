@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/* Near branches of 64-bit code. */
+#include "engines/translator/build.h"
+
+static bool is_other_page(i64 offset)
+{
+	return offset < 0 || offset >= (i64)PAGE_SIZE;
+}
+
+/* Backwards something must look whether the run loop is wanted: every loop has a backward branch, or an indirect one. */
+static void emit_poll(struct build *b, struct aside *aside)
+{
+	emit_load_32(b->code, HOST_ADDRESS, place_vcpu(OFFSET_OF(pending)));
+	emit_jrcxz_over(b->code, 5);
+	aside_jump(aside, emit_jmp(b->code));
+}
+
+/* Another page: its translation was found under a key, which must still be in force. Then the page is the current one. */
+static void emit_key_check(struct build *b, struct aside *aside, struct edge *edge)
+{
+	struct code *code = b->code;
+	emit_load(code, HOST_ADDRESS, place_vcpu(OFFSET_WORD(WORD_CODE_KEY)));
+	edge->key_word = code->at - 4;
+	/* mov rax, [rip + slot]: the slot has the key's negative, so that a sum of 0 is a match, without EFLAGS. */
+	emit_bytes(code, "\x48\x8b\x05", 3);
+	emit_32(code, 0);
+	edge->key = code->at - 4;
+	emit_lea(code, HOST_ADDRESS, (struct place){HOST_ADDRESS, HOST_SCRATCH, 0, false, 0});
+	emit_jrcxz_over(code, 5);
+	aside_jump(aside, emit_jmp(code));
+}
+
+static void emit_page_step(struct build *b, i64 offset)
+{
+	i64 pages = offset & (i64)PAGE_MASK;
+	emit_load(b->code, HOST_SCRATCH, place_vcpu(OFFSET_WORD(WORD_CODE_BASE)));
+	emit_lea(b->code, HOST_SCRATCH, place_base(HOST_SCRATCH, (i32)pages));
+	emit_store(b->code, place_vcpu(OFFSET_WORD(WORD_CODE_BASE)), HOST_SCRATCH);
+}
+
+void build_edge_to(struct build *b, i64 offset, enum aside_kind kind, i32 stack)
+{
+	unsigned number = b->edge_count++;
+	struct edge *edge = &b->edges[number];
+	struct flags before = b->flags;
+	*edge = (struct edge){0};
+	if (!b->flags.in_memory)
+		flags_to_host(b->code, &b->flags);
+	edge->flags_saved = b->flags.in_memory;
+	struct aside *aside = aside_open(b, kind);
+	aside->edge = number;
+	if (offset <= b->block->offset)
+		emit_poll(b, aside);
+	if (is_other_page(offset))
+		emit_key_check(b, aside, edge);
+	if (stack)
+		emit_lea(b->code, host_register(RSP), place_base(host_register(RSP), stack));
+	if (is_other_page(offset))
+		emit_page_step(b, offset);
+	edge->jump = emit_jmp(b->code);
+	/* Not linked, an edge to another page is left at its key. Within the page it is left here, and must find all as it was. */
+	if (!is_other_page(offset)) {
+		aside = stack ? aside_open(b, kind) : aside;
+		aside->edge = number;
+		aside->undo_stack = -stack;
+		aside_jump(aside, edge->jump);
+	}
+	b->flags = before;
+}
+
+static i64 relative_target(const struct build *b)
+{
+	return (i64)b->offset_next + (i64)b->insn->immediate;
+}
+
+/* Targets so far away that the page's distance might not fit are the semantics'. */
+static bool is_near(i64 offset)
+{
+	return offset > -0x7fff0000 && offset < 0x7fff0000;
+}
+
+static bool build_jmp(struct build *b)
+{
+	build_edge_to(b, relative_target(b), ASIDE_EDGE, 0);
+	b->ends = true;
+	return true;
+}
+
+static void jump_over(struct build *b, u32 displacement_at)
+{
+	code_patch(b->code, displacement_at, b->code->at);
+}
+
+static bool build_jcc(struct build *b)
+{
+	flags_to_host(b->code, &b->flags);
+	u32 not_taken = emit_jcc(b->code, (b->insn->opcode & 15) ^ 1);
+	build_edge_to(b, relative_target(b), ASIDE_EDGE, 0);
+	jump_over(b, not_taken);
+	build_edge_to(b, b->offset_next, ASIDE_EDGE, 0);
+	b->ends = true;
+	return true;
+}
+
+/* JRCXZ; the LOOPs are the semantics'. */
+static bool build_jrcxz(struct build *b)
+{
+	if (b->insn->address_size != SIZE_64)
+		return false;
+	if (!b->flags.in_memory)
+		flags_to_host(b->code, &b->flags);
+	emit_mov(b->code, HOST_ADDRESS, host_register(RCX));
+	emit_jrcxz_over(b->code, 5);
+	u32 not_taken = emit_jmp(b->code);
+	build_edge_to(b, relative_target(b), ASIDE_EDGE, 0);
+	jump_over(b, not_taken);
+	build_edge_to(b, b->offset_next, ASIDE_EDGE, 0);
+	b->ends = true;
+	return true;
+}
+
+/* ---- calls --------------------------------------------------------------------------------------- */
+
+static void emit_return_address(struct build *b, struct place place)
+{
+	emit_load(b->code, HOST_SCRATCH, place_vcpu(OFFSET_WORD(WORD_CODE_BASE)));
+	emit_lea(b->code, HOST_SCRATCH, place_base(HOST_SCRATCH, (i32)b->offset_next));
+	emit_store(b->code, place, HOST_SCRATCH);
+}
+
+static bool build_call(struct build *b)
+{
+	flags_clobber(b->code, &b->flags);
+	struct aside *aside = aside_open(b, ASIDE_LEAVE);
+	struct place place = check_register(b, aside, RSP, -8, 8, true);
+	emit_return_address(b, place);
+	before_write(b, RSP);
+	build_edge_to(b, relative_target(b), ASIDE_EDGE, -8);
+	b->ends = true;
+	return true;
+}
+
+/* ---- indirect ones ------------------------------------------------------------------------------- */
+
+/*
+ * The target is in HOST_SCRATCH, the flags are in memory. A hit goes there, with RSP moved by `stack`; a miss is the
+ * semantics', which find everything as it was.
+ */
+static void emit_indirect(struct build *b, struct aside *aside, i32 stack)
+{
+	struct code *code = b->code;
+	u8 rsp = host_register(RSP);
+	emit_group1_place(code, 7, false, place_vcpu(OFFSET_OF(pending)), 0);
+	aside_jump(aside, emit_jcc(code, 5));
+	emit_op_rr(code, 0x89, false, HOST_SCRATCH, HOST_ADDRESS);
+	emit_op_rr(code, 0x81, false, 4, HOST_ADDRESS);
+	emit_32(code, JUMP_TARGETS - 1);
+	emit_op_rr(code, 0xc1, false, 4, HOST_ADDRESS);
+	emit_8(code, 5);
+	emit_op_rm(code, 0x03, true, HOST_ADDRESS, place_vcpu(OFFSET_WORD(WORD_JUMPS)));
+	emit_op_rm(code, 0x3b, true, HOST_SCRATCH,
+		place_base(HOST_ADDRESS, __builtin_offsetof(struct jump_target, linear)));
+	aside_jump(aside, emit_jcc(code, 5));
+	emit_op_rr(code, 0x81, true, 4, HOST_SCRATCH);
+	emit_32(code, (u32)PAGE_MASK);
+	/* The page is needed after the key has been compared. */
+	emit_store(code, place_vcpu(OFFSET_WORD(WORD_TARGET)), HOST_SCRATCH);
+	emit_load(code, HOST_SCRATCH, place_vcpu(OFFSET_WORD(WORD_CODE_KEY)));
+	struct place key = place_base(HOST_ADDRESS, __builtin_offsetof(struct jump_target, key));
+	emit_op_rm(code, 0x3b, true, HOST_SCRATCH, key);
+	u32 is_good = emit_jcc(code, 4);
+	emit_load(code, HOST_SCRATCH, place_vcpu(OFFSET_WORD(WORD_CODE_KEY_GLOBAL)));
+	emit_op_rm(code, 0x3b, true, HOST_SCRATCH, key);
+	aside_jump(aside, emit_jcc(code, 5));
+	code_patch(code, is_good, code->at);
+	emit_load(code, HOST_SCRATCH, place_vcpu(OFFSET_WORD(WORD_TARGET)));
+	emit_store(code, place_vcpu(OFFSET_WORD(WORD_CODE_BASE)), HOST_SCRATCH);
+	if (stack)
+		emit_lea(code, rsp, place_base(rsp, stack));
+	emit_op_rm(code, 0xff, false, 4,
+		place_base(HOST_ADDRESS, __builtin_offsetof(struct jump_target, code)));
+	b->ends = true;
+}
+
+_Static_assert(sizeof(struct jump_target) == 32, "the lookup multiplies by shifting");
+
+static bool build_ret(struct build *b, i32 more)
+{
+	flags_to_memory(b->code, &b->flags);
+	b->flags.in_host = false;
+	struct aside *aside = aside_open(b, ASIDE_LEAVE);
+	struct place place = check_register(b, aside, RSP, 0, 8, false);
+	emit_load(b->code, HOST_SCRATCH, place);
+	emit_indirect(b, aside, 8 + more);
+	return true;
+}
+
+static bool operand_is_good(const struct insn *insn)
+{
+	return insn->flags & INSN_MEMORY ? insn->flags & INSN_FLAT : !(insn->rm & 7);
+}
+
+static void emit_target(struct build *b, struct aside *aside)
+{
+	if (b->insn->flags & INSN_MEMORY)
+		emit_load(b->code, HOST_SCRATCH, check_operand(b, aside, 8, false, false));
+	else
+		register_load(b, HOST_SCRATCH, b->insn->rm >> 3);
+}
+
+static bool build_jmp_indirect(struct build *b)
+{
+	flags_to_memory(b->code, &b->flags);
+	b->flags.in_host = false;
+	struct aside *aside = aside_open(b, ASIDE_LEAVE);
+	emit_target(b, aside);
+	emit_indirect(b, aside, 0);
+	return true;
+}
+
+/* The stack is checked first, and the return address stored: the semantics store it again if they must. */
+static bool build_call_indirect(struct build *b)
+{
+	flags_to_memory(b->code, &b->flags);
+	b->flags.in_host = false;
+	struct aside *aside = aside_open(b, ASIDE_LEAVE);
+	emit_target(b, aside);
+	emit_store(b->code, place_vcpu(OFFSET_WORD(WORD_TARGET)), HOST_SCRATCH);
+	struct place place = check_register(b, aside, RSP, -8, 8, true);
+	emit_return_address(b, place);
+	emit_load(b->code, HOST_SCRATCH, place_vcpu(OFFSET_WORD(WORD_TARGET)));
+	emit_indirect(b, aside, -8);
+	return true;
+}
+
+bool build_branch(struct build *b)
+{
+	const struct insn *insn = b->insn;
+	const struct opcode_row *row = &opcode_rows[insn->row];
+	if (row->class != ROW_CLASS_REWRITE || insn->operand_size != SIZE_64)
+		return false;
+	if (row->map == 1)
+		return (insn->opcode & 0xf0) == 0x80 && is_near(relative_target(b)) && build_jcc(b);
+	switch (insn->opcode) {
+	case 0x70 ... 0x7f:
+		return is_near(relative_target(b)) && build_jcc(b);
+	case 0xe3:
+		return build_jrcxz(b);
+	case 0xe8:
+		return is_near(relative_target(b)) && build_call(b);
+	case 0xe9:
+	case 0xeb:
+		return is_near(relative_target(b)) && build_jmp(b);
+	case 0xc2:
+		return build_ret(b, (u16)insn->immediate);
+	case 0xc3:
+		return build_ret(b, 0);
+	case 0xff:
+		if (!operand_is_good(insn))
+			return false;
+		if ((insn->modrm >> 3 & 7) == 2)
+			return build_call_indirect(b);
+		return (insn->modrm >> 3 & 7) == 4 && build_jmp_indirect(b);
+	}
+	return false;
+}

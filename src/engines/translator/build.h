@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/* What the pieces of the translation of one block share. */
+#ifndef ENGINES_TRANSLATOR_BUILD_H
+#define ENGINES_TRANSLATOR_BUILD_H
+
+#include "engines/translator/flags.h"
+#include "engines/translator/translator.h"
+
+enum aside_kind {
+	ASIDE_INSN,  /* the instruction by the interpreter's semantics, and back */
+	ASIDE_LEAVE, /* the same, and to the run loop */
+	ASIDE_EDGE,  /* the same by an edge, which may be linked */
+	ASIDE_NEXT,  /* no instruction: to the run loop at offset_next, by an edge */
+	ASIDE_LIMIT, /* counted: to the run loop before the block */
+	ASIDE_FPU,   /* the FPU state is not in the host's registers */
+};
+
+#define ASIDE_JUMPS 6
+#define ASIDE_MAX (BLOCK_INSNS_MAX * 3 + 8)
+#define EDGES_MAX 2
+
+/* Code that is rarely needed, put behind the block. */
+struct aside {
+	u8 kind;
+	u8 jump_count;
+	u32 jumps[ASIDE_JUMPS]; /* displacements that lead here */
+	u32 back;		/* where it goes on */
+	const struct insn *insn;
+	u32 offset_next; /* of the next instruction in the page (may be PAGE_SIZE) */
+	struct flags before, after;
+	unsigned edge;	/* of edges */
+	i32 undo_stack; /* added to RSP first */
+};
+
+struct build {
+	struct translator *translator;
+	struct code *code;
+	struct block *block;
+	const struct insn *insn; /* the current one */
+	unsigned index;		 /* its number */
+	u32 offset_next;
+	struct flags flags;
+	bool is_fpu_live; /* the guest's FPU registers are in the host's at this point */
+	bool ends;	  /* nothing comes after this instruction */
+	unsigned aside_count;
+	struct aside aside[ASIDE_MAX];
+	unsigned edge_count;
+	struct edge edges[EDGES_MAX];
+	struct translation *translation;
+};
+
+/* Opens a aside piece for the current instruction with the flags as they are now. */
+struct aside *aside_open(struct build *b, enum aside_kind kind);
+void aside_jump(struct aside *aside, u32 displacement_at);
+/* The instruction ends here: where the aside piece goes on, and what it finds there. */
+void aside_close(struct build *b, struct aside *aside);
+void aside_emit_all(struct build *b);
+
+/*
+ * Checks the current instruction's memory operand: afterwards the returned place is valid for `bytes` (HOST_ADDRESS is in it,
+ * HOST_SCRATCH is free), or control has gone to `aside`. EFLAGS are spoilt. This is the one place that turns guest addresses into host
+ * ones.
+ */
+struct place check_operand(
+	struct build *b, struct aside *aside, unsigned bytes, bool is_write, bool must_be_aligned);
+/* The same for `bytes` at a guest register plus displacement. */
+struct place check_register(struct build *b, struct aside *aside, unsigned guest, i32 displacement,
+	unsigned bytes, bool is_write);
+
+/* LEA of the current instruction's address into a host register. */
+void emit_address(struct build *b, unsigned to);
+
+/* A guest register's value: the host register that has it, or `scratch` after loading it there. */
+unsigned register_use(struct build *b, unsigned guest, unsigned scratch);
+/* 64 bits of a guest register from or to a host one. */
+void register_load(struct build *b, unsigned to, unsigned guest);
+void register_store(struct build *b, unsigned guest, unsigned from);
+
+/* The flags outlive the guest register's value when an instruction that leaves flags alone overwrites it. */
+void before_write(struct build *b, unsigned guest);
+
+/* Translators by family: true when the current instruction has been translated. */
+bool build_copy(struct build *b);    /* copied with other registers */
+bool build_special(struct build *b); /* implied registers */
+bool build_stack(struct build *b);
+bool build_branch(struct build *b);
+/* By the interpreter's semantics. */
+void build_helper(struct build *b);
+/* Control goes on at offset, relative to the block's page, with `stack` added to RSP if it gets there. */
+void build_edge_to(struct build *b, i64 offset, enum aside_kind kind, i32 stack);
+/* FPU state must be live. */
+void build_fpu(struct build *b);
+
+#endif

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/* Guest addresses to host addresses: the inline TLB (docs/design/translator.md, design A). */
+#include "engines/translator/build.h"
+
+#define NO_GUEST 0xff
+
+struct address {
+	u8 base, index; /* guest registers, or NO_GUEST */
+	u8 scale;
+	bool is_rip;
+	u8 segment; /* whose base is added; SEGMENT_NONE: none */
+	i32 displacement;
+};
+
+static u8 guest_of(u8 location)
+{
+	return location < 16 * 8 ? location >> 3 : NO_GUEST;
+}
+
+static struct address operand_address(const struct build *b)
+{
+	const struct insn *insn = b->insn;
+	struct address a = {.base = guest_of(insn->base),
+		.index = guest_of(insn->index),
+		.scale = insn->scale,
+		.is_rip = insn->base == LOCATION_RIP,
+		.segment = insn->segment,
+		.displacement = insn->displacement};
+	if (a.is_rip)
+		a.displacement += (i32)b->offset_next;
+	return a;
+}
+
+static struct place slot(unsigned guest)
+{
+	return place_vcpu(OFFSET_REGISTER(guest));
+}
+
+/* The linear address into `to`. `to` and HOST_ADDRESS may be used; flag-free unless there is a segment base. */
+static void emit_linear(struct build *b, const struct address *a, unsigned to)
+{
+	struct code *code = b->code;
+	struct place place = {HOST_NONE, HOST_NONE, a->scale, false, a->displacement};
+	if (a->is_rip) {
+		emit_load(code, to, place_vcpu(OFFSET_WORD(WORD_CODE_BASE)));
+		place.base = (u8)to;
+	} else if (a->base != NO_GUEST) {
+		place.base = host_register(a->base);
+		if (place.base == HOST_NONE) {
+			emit_load(code, to, slot(a->base));
+			place.base = (u8)to;
+		}
+	}
+	if (a->index != NO_GUEST) {
+		place.index = host_register(a->index);
+		if (place.index == HOST_NONE) {
+			/* to is free as the second one unless the base is there. */
+			unsigned at = place.base == to ? HOST_ADDRESS : to;
+			emit_load(code, at, slot(a->index));
+			place.index = (u8)at;
+		}
+	}
+	emit_lea(code, to, place);
+	if (a->segment != SEGMENT_NONE)
+		emit_op_rm(code, 0x03, true, to, place_vcpu(OFFSET_SEGMENT_BASE(a->segment)));
+}
+
+void emit_address(struct build *b, unsigned to)
+{
+	struct address a = operand_address(b);
+	a.segment = SEGMENT_NONE;
+	emit_linear(b, &a, to);
+}
+
+/* HOST_ADDRESS has the page's addend; what is left of the address becomes part of the place. */
+static struct place emit_rest(struct build *b, const struct address *a)
+{
+	struct code *code = b->code;
+	struct place place = {HOST_ADDRESS, HOST_NONE, 0, false, a->displacement};
+	u8 base = a->base == NO_GUEST ? HOST_NONE : host_register(a->base);
+	if (a->is_rip)
+		emit_op_rm(code, 0x03, true, HOST_ADDRESS, place_vcpu(OFFSET_WORD(WORD_CODE_BASE)));
+	if (a->segment != SEGMENT_NONE)
+		emit_op_rm(code, 0x03, true, HOST_ADDRESS,
+			place_vcpu(OFFSET_SEGMENT_BASE(a->segment)));
+	if (a->base != NO_GUEST && base == HOST_NONE)
+		emit_op_rm(code, 0x03, true, HOST_ADDRESS, slot(a->base));
+	if (a->index == NO_GUEST) {
+		place.index = base;
+		return place;
+	}
+	if (base != HOST_NONE)
+		emit_op_rr(code, 0x03, true, HOST_ADDRESS, base);
+	place.index = host_register(a->index);
+	place.scale = a->scale;
+	if (place.index != HOST_NONE)
+		return place;
+	emit_load(code, HOST_SCRATCH, slot(a->index));
+	emit_lea(
+		code, HOST_ADDRESS, (struct place){HOST_ADDRESS, HOST_SCRATCH, a->scale, false, 0});
+	place.index = HOST_NONE;
+	return place;
+}
+
+/*
+ * The entry is that of the first byte's page; the tag is compared with the last byte's page, so that an access over a
+ * page's end never hits. Bits below the alignment, where that is asked for, stay in the comparison, and no tag has them.
+ */
+static struct place emit_check(struct build *b, struct aside *aside, const struct address *a,
+	unsigned bytes, bool is_write, bool must_be_aligned)
+{
+	struct code *code = b->code;
+	u64 tag = is_write ? __builtin_offsetof(struct tlb_entry, write)
+			   : __builtin_offsetof(struct tlb_entry, read);
+	i32 mask = (i32)PAGE_MASK | (must_be_aligned ? (i32)bytes - 1 : 0);
+	emit_linear(b, a, HOST_SCRATCH);
+	emit_op_rr(code, 0x89, false, HOST_SCRATCH, HOST_ADDRESS);
+	emit_op_rr(code, 0xc1, false, 5, HOST_ADDRESS); /* shr */
+	emit_8(code, PAGE_SHIFT - 5);
+	emit_op_rr(code, 0x81, false, 4, HOST_ADDRESS); /* and */
+	emit_32(code, (TLB_ENTRIES - 1) * (u32)sizeof(struct tlb_entry));
+	emit_op_rm(code, 0x03, true, HOST_ADDRESS, place_vcpu(OFFSET_OF(data_tlb)));
+	if (bytes > 1 && !must_be_aligned)
+		emit_group1(code, 0, true, HOST_SCRATCH, (i32)bytes - 1);
+	emit_op_rr(code, 0x81, true, 4, HOST_SCRATCH);
+	emit_32(code, (u32)mask);
+	emit_op_rm(code, 0x3b, true, HOST_SCRATCH, place_base(HOST_ADDRESS, (i32)tag));
+	aside_jump(aside, emit_jcc(code, 5));
+	emit_load(code, HOST_ADDRESS,
+		place_base(HOST_ADDRESS, (i32) __builtin_offsetof(struct tlb_entry, addend)));
+	return emit_rest(b, a);
+}
+
+_Static_assert(sizeof(struct tlb_entry) == 32, "the check multiplies by shifting");
+
+struct place check_operand(
+	struct build *b, struct aside *aside, unsigned bytes, bool is_write, bool must_be_aligned)
+{
+	struct address a = operand_address(b);
+	return emit_check(b, aside, &a, bytes, is_write, must_be_aligned && bytes > 1);
+}
+
+struct place check_register(struct build *b, struct aside *aside, unsigned guest, i32 displacement,
+	unsigned bytes, bool is_write)
+{
+	struct address a = {.base = (u8)guest,
+		.index = NO_GUEST,
+		.segment = SEGMENT_NONE,
+		.displacement = displacement};
+	return emit_check(b, aside, &a, bytes, is_write, false);
+}
+
+/* ---- guest registers ----------------------------------------------------------------------------- */
+
+unsigned register_use(struct build *b, unsigned guest, unsigned scratch)
+{
+	u8 host = host_register(guest);
+	if (host != HOST_NONE)
+		return host;
+	emit_load(b->code, scratch, slot(guest));
+	return scratch;
+}
+
+void register_load(struct build *b, unsigned to, unsigned guest)
+{
+	u8 host = host_register(guest);
+	if (host == HOST_NONE)
+		emit_load(b->code, to, slot(guest));
+	else
+		emit_mov(b->code, to, host);
+}
+
+void register_store(struct build *b, unsigned guest, unsigned from)
+{
+	u8 host = host_register(guest);
+	if (host == HOST_NONE)
+		emit_store(b->code, slot(guest), from);
+	else if (host != from)
+		emit_mov(b->code, host, from);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where the guest's registers are while translated code runs. docs/design/translator.md has the reasons.
+ *
+ * Thirteen guest registers live in host registers, three in struct cpu. RAX and RCX of the host are scratch: LAHF, JRCXZ, shifts by
+ * CL, multiplication and division want them, and they need no REX prefix. The host's RSP is the host's stack. GS is the vCPU's struct
+ * cpu, so that no register is spent on it.
+ */
+#ifndef ENGINES_TRANSLATOR_LAYOUT_H
+#define ENGINES_TRANSLATOR_LAYOUT_H
+
+#include "x86/cpu.h"
+
+/* Host registers by number; the numbering is enum register_name's. */
+#define HOST_SCRATCH RAX /* values, flags */
+#define HOST_ADDRESS RCX /* a checked address */
+#define HOST_NONE 0xff
+
+/* The host register of a guest register, or HOST_NONE: it is in memory. */
+static always_inline u8 host_register(unsigned guest)
+{
+	static const u8 map[16] = {[RAX] = R13,
+		[RCX] = R14,
+		[RDX] = RDX,
+		[RBX] = RBX,
+		[RSP] = R15,
+		[RBP] = RBP,
+		[RSI] = RSI,
+		[RDI] = RDI,
+		[R8] = R8,
+		[R9] = R9,
+		[R10] = R10,
+		[R11] = R11,
+		[R12] = R12,
+		[R13] = HOST_NONE,
+		[R14] = HOST_NONE,
+		[R15] = HOST_NONE};
+	return map[guest];
+}
+
+/* cpu->engine_words: what translated code keeps beside the architectural state. */
+enum engine_word {
+	WORD_CODE_BASE, /* linear address of the page that the current block lies in */
+	WORD_CODE_KEY, /* under which linear addresses were found: compared before a jump to another page */
+	WORD_CODE_KEY_GLOBAL, /* the same where they were mapped global */
+	WORD_JUMPS,	      /* struct jump_target[]: indirect jumps by target */
+	WORD_EDGE,	      /* struct edge by which control left, or NULL */
+	WORD_HOST_RSP,	      /* the stack of whoever entered */
+	WORD_TARGET,	      /* of an indirect call while the stack is checked */
+	WORD_FPU_LIVE,	      /* the guest's XMM registers and MXCSR are in the host's */
+	WORD_FPU_WAS_LIVE,
+	WORD_RETIRED, /* counted mode: instructions up to the current block's start */
+	WORD_LIMIT,   /* counted mode: blocks that would go beyond this do not begin */
+	WORD_START,   /* counted mode: struct insn that the current block begins with */
+	WORD_LEFT, /* the instruction whose semantics run, or ran last before leaving; NULL: none */
+	WORD_COUNT
+};
+
+_Static_assert(WORD_COUNT <= ENGINE_WORDS, "engine words");
+
+#define OFFSET_REGISTER(number) ((i32) __builtin_offsetof(struct cpu, regs) + 8 * (i32)(number))
+#define OFFSET_WORD(word) ((i32) __builtin_offsetof(struct cpu, engine_words) + 8 * (i32)(word))
+#define OFFSET_OF(field) ((i32) __builtin_offsetof(struct cpu, field))
+#define OFFSET_SEGMENT_BASE(number)                           \
+	((i32) __builtin_offsetof(struct cpu, segments) +     \
+		(i32)sizeof(struct segment) * (i32)(number) + \
+		(i32) __builtin_offsetof(struct segment, base))
+
+#define JUMP_TARGETS 4096 /* a power of two */
+
+/* Found by the target's low bits; a hit when linear and key are the same. */
+struct jump_target {
+	u64 linear;
+	u64 key;
+	const u8 *code;
+	u64 padding;
+};
+
+#endif

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The translator: x86-64 to x86-64. What runs seldom is interpreted, what runs often runs as host code; all that is not
+ * 64-bit code is interpreted. docs/design/translator.md.
+ */
+#include "base/memory.h"
+#include "engines/translator/build.h"
+#include "x86/fpu.h"
+
+#define ARENA_BYTES (12 * MIB)
+#define TRANSLATE_AFTER 16 /* times that a block has been found */
+
+static enum status translator_probe(struct error *error)
+{
+	const char *missing;
+	if (fpu_host_supported(&missing))
+		return STATUS_OK;
+	return error_set(error, STATUS_UNSUPPORTED,
+		"this processor lacks %s, which the engine translate needs", missing);
+}
+
+static enum status machine_attach(struct machine *machine)
+{
+	return STATUS_OK;
+}
+
+static void machine_detach(struct machine *machine) {}
+
+/* ---- the code memory ----------------------------------------------------------------------------- */
+
+static void jumps_forget(struct translator *t)
+{
+	for (unsigned i = 0; i < JUMP_TARGETS; i++)
+		t->jumps[i] = (struct jump_target){.linear = ~(u64)0};
+}
+
+static void block_dropped(struct block_cache *cache, struct block *block)
+{
+	translation_drop(container_of(cache, struct translator, loop.cache), block->translation);
+}
+
+static void all_dropped(struct block_cache *cache)
+{
+	struct translator *t = container_of(cache, struct translator, loop.cache);
+	t->code.at = t->thunks_end;
+	t->counts.flushed++;
+	t->vcpu->cpu.engine_words[WORD_EDGE] = 0;
+	jumps_forget(t);
+}
+
+static void translator_free(struct translator *t)
+{
+	host_code_memory_put(&t->memory);
+	if (t->jumps)
+		host_memory_put(t->jumps, JUMP_TARGETS * sizeof(*t->jumps));
+	if (t->build)
+		host_memory_put(t->build, sizeof(*t->build));
+	host_memory_put(t, sizeof(*t));
+}
+
+/* Each vCPU has its own share. */
+static u64 code_bytes(const struct vcpu *vcpu)
+{
+	return vcpu->machine->code_cache_bytes / vcpu->cpu.cpu_count & PAGE_MASK;
+}
+
+static bool memory_get(struct translator *t)
+{
+	t->jumps = host_memory_get(JUMP_TARGETS * sizeof(*t->jumps));
+	t->build = host_memory_get(sizeof(*t->build));
+	if (!t->jumps || !t->build || !host_code_memory_get(code_bytes(t->vcpu), &t->memory))
+		return false;
+	t->code = (struct code){.write = t->memory.write,
+		.execute = t->memory.execute,
+		.bytes = (u32)t->memory.bytes};
+	return true;
+}
+
+static enum status vcpu_attach(struct vcpu *vcpu)
+{
+	struct translator *t = host_memory_get(sizeof(*t));
+	if (!t)
+		return STATUS_NO_MEMORY;
+	t->vcpu = vcpu;
+	t->is_counted = vcpu->machine->clock.kind == CLOCK_INSTRUCTIONS;
+	enum status status =
+		memory_get(t) ? loop_init(&t->loop, vcpu, ARENA_BYTES) : STATUS_NO_MEMORY;
+	if (status != STATUS_OK) {
+		translator_free(t);
+		return status;
+	}
+	thunks_make(t);
+	jumps_forget(t);
+	vcpu->cpu.engine_words[WORD_JUMPS] = (u64)(uintptr_t)t->jumps;
+	t->loop.cache.dropped = block_dropped;
+	t->loop.cache.all_dropped = all_dropped;
+	vcpu->engine = t;
+	return STATUS_OK;
+}
+
+static void vcpu_detach(struct vcpu *vcpu)
+{
+	struct translator *t = translator_of(vcpu);
+	loop_fini(&t->loop);
+	translator_free(t);
+	vcpu->engine = NULL;
+}
+
+/* ---- counting ------------------------------------------------------------------------------------ */
+
+static const struct block *block_of(const struct insn *insns)
+{
+	return container_of((struct insn *)insns, struct block, insns[0]);
+}
+
+/*
+ * Counted mode: each translated block adds its length as it begins. What has been left in the middle takes back
+ * what did not run. done: of the block's instructions.
+ */
+static void count_back(struct translator *t, u64 done)
+{
+	u64 *words = t->vcpu->cpu.engine_words;
+	const struct insn *start = (const struct insn *)(uintptr_t)words[WORD_START];
+	if (start)
+		t->loop.retired = words[WORD_RETIRED] - block_of(start)->count + done;
+	words[WORD_START] = 0;
+}
+
+/* Instructions of the current translated block before the current one. */
+static u64 done_before(const struct translator *t)
+{
+	const struct cpu *cpu = &t->vcpu->cpu;
+	const struct insn *start = (const struct insn *)(uintptr_t)cpu->engine_words[WORD_START];
+	return (u64)(cpu->insn - start);
+}
+
+static u64 insns_retired(struct vcpu *vcpu)
+{
+	const struct translator *t = translator_of(vcpu);
+	const u64 *words = vcpu->cpu.engine_words;
+	if (!words[WORD_START])
+		return loop_insns_retired(vcpu);
+	const struct insn *start = (const struct insn *)(uintptr_t)words[WORD_START];
+	return words[WORD_RETIRED] - block_of(start)->count + done_before(t);
+}
+
+/* ---- running ------------------------------------------------------------------------------------- */
+
+static void catch_fault(struct vcpu *vcpu)
+{
+	struct translator *t = translator_of(vcpu);
+	u64 *words = vcpu->cpu.engine_words;
+	if (words[WORD_LEFT]) { /* in translated code */
+		if (t->is_counted)
+			count_back(t, done_before(t));
+		words[WORD_LEFT] = 0;
+		vcpu->cpu.regs[RIP] -= vcpu->cpu.insn->length;
+	}
+	words[WORD_FPU_LIVE] = words[WORD_EDGE] = 0;
+	loop_catch_fault(vcpu);
+}
+
+/* Counted: what ran since enter. */
+static void count_up(struct translator *t, const u64 *words)
+{
+	if (!words[WORD_START]) /* not even its first block began */
+		return;
+	if (words[WORD_LEFT])
+		count_back(t, done_before(t) + 1);
+	else
+		count_back(t, block_of((const struct insn *)(uintptr_t)words[WORD_START])->count);
+}
+
+static no_inline void enter(struct translator *t, const struct translation *translation)
+{
+	struct cpu *cpu = &t->vcpu->cpu;
+	u64 *words = cpu->engine_words;
+	words[WORD_CODE_BASE] = cpu->regs[RIP] & PAGE_MASK;
+	words[WORD_EDGE] = words[WORD_START] = words[WORD_LEFT] = 0;
+	words[WORD_RETIRED] = t->loop.retired;
+	words[WORD_LIMIT] = t->loop.limit;
+	cpu->insn_end = cpu->insn = block_single(&t->loop.cache)->insns;
+	enter_fn *code = (enter_fn *)(uintptr_t)(t->code.execute + t->thunk_enter);
+	code(cpu, t->code.execute + translation->entry_saved);
+	if (t->is_counted)
+		count_up(t, words);
+	else
+		t->loop.retired++;
+	words[WORD_LEFT] = 0;
+}
+
+/* The block's translation, made now if it has been found often enough; NULL: it is interpreted. */
+static struct translation *translation_get(struct translator *t, struct block *block)
+{
+	struct block_cache *cache = &t->loop.cache;
+	if (block->translation)
+		return block->translation;
+	if (block->code_size != SIZE_64 || block == block_single(cache) ||
+		++block->heat < TRANSLATE_AFTER)
+		return NULL;
+	if (!translate_block(t, block)) {
+		t->is_full = true;
+		return NULL;
+	}
+	return block->translation;
+}
+
+/* Where control has come to is where the edge and indirect jumps lead from now on. */
+static void remember(struct translator *t, struct translation *translation, u64 left)
+{
+	struct cpu *cpu = &t->vcpu->cpu;
+	u64 linear = cpu->regs[RIP], key = block_jump_entry(&t->loop.cache, linear)->key;
+	struct edge *edge = (struct edge *)(uintptr_t)left;
+	cpu->engine_words[WORD_CODE_KEY] = block_key(cpu, cpu->code_key);
+	cpu->engine_words[WORD_CODE_KEY_GLOBAL] = block_key(cpu, cpu->code_key_global);
+	t->jumps[linear & (JUMP_TARGETS - 1)] = (struct jump_target){
+		.linear = linear, .key = key, .code = t->code.execute + translation->entry_saved};
+	if (edge)
+		edge_link(
+			t, edge, translation, key, key == cpu->engine_words[WORD_CODE_KEY_GLOBAL]);
+}
+
+static no_inline enum run_exit run_blocks(struct vcpu *vcpu)
+{
+	struct cpu *cpu = &vcpu->cpu;
+	struct translator *t = translator_of(vcpu);
+	struct loop *loop = &t->loop;
+	enum run_exit exit;
+	u64 most, rip = cpu->regs[RIP];
+	while (loop_before_block(vcpu, &exit, &most)) {
+		u64 edge = cpu->engine_words[WORD_EDGE];
+		cpu->engine_words[WORD_EDGE] = 0;
+		/* An interrupt's handler is not where the edge leads. */
+		if (unlikely(cpu->regs[RIP] != rip))
+			edge = 0;
+		if (unlikely(!most))
+			continue;
+		if (unlikely(t->is_full)) {
+			t->is_full = false;
+			block_cache_empty(&loop->cache);
+			edge = 0;
+		}
+		struct block *block = block_find(&loop->cache);
+		/* Finding it may have emptied the cache. */
+		struct translation *translation = translation_get(t, block);
+		if (!translation || block->count > most) {
+			loop_run_block(cpu, loop, block, MIN(block->count, most));
+		} else {
+			remember(t, translation, edge);
+			enter(t, translation);
+		}
+		rip = cpu->regs[RIP];
+	}
+	return exit;
+}
+
+static enum run_exit translator_run(struct vcpu *vcpu, u64 insns)
+{
+	struct loop *loop = loop_of(vcpu);
+	loop->limit = insns > ~(u64)0 - loop->retired ? ~(u64)0 : loop->retired + insns;
+	host_thread_base_set(&vcpu->cpu);
+	inbox_begin_run(&loop->inbox);
+	if (__builtin_setjmp(vcpu->cpu.unwind))
+		catch_fault(vcpu);
+	enum run_exit exit = run_blocks(vcpu);
+	loop = loop_of(vcpu);
+	inbox_end_run(&loop->inbox, vcpu, loop->retired);
+	return exit;
+}
+
+static void kick(struct vcpu *vcpu)
+{
+	/* Translated code looks at pending at backward and indirect branches, the loop between blocks. */
+}
+
+static void pull_state(struct vcpu *vcpu) {}
+
+static void push_state(struct vcpu *vcpu)
+{
+	block_cache_empty(&loop_of(vcpu)->cache);
+}
+
+const struct engine_ops engine_translator = {
+	.name = "translate",
+	.needs_code_memory = true,
+	.probe = translator_probe,
+	.machine_attach = machine_attach,
+	.machine_detach = machine_detach,
+	.vcpu_attach = vcpu_attach,
+	.vcpu_detach = vcpu_detach,
+	.memory_changed = loop_memory_changed,
+	.run = translator_run,
+	.insns_retired = insns_retired,
+	.kick = kick,
+	.pull_state = pull_state,
+	.push_state = push_state,
+};

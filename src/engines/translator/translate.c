@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/* One decoded block becomes host code. */
+#include "base/memory.h"
+#include "engines/translator/build.h"
+
+/* Rows after which the FPU's state in memory is what counts. */
+static bool touches_fpu(const struct opcode_row *row)
+{
+	if (row->attributes & (ROW_FPU | ROW_SIMD))
+		return true;
+	return row->map == 1 && (row->opcode == 0xae || row->opcode == 0xc7);
+}
+
+void build_helper(struct build *b)
+{
+	const struct translator *t = b->translator;
+	const struct insn *insn = b->insn;
+	bool is_fpu = insn->row == ROW_INVALID || touches_fpu(&opcode_rows[insn->row]);
+	flags_to_memory(b->code, &b->flags);
+	b->flags = (struct flags){.in_memory = true};
+	emit_mov_immediate(b->code, HOST_SCRATCH, (u64)(uintptr_t)insn);
+	emit_mov_immediate(b->code, HOST_ADDRESS, b->offset_next);
+	if (insn->flags & INSN_ENDS_BLOCK) {
+		emit_jmp_to(b->code, t->thunk_insn_end);
+		b->ends = true;
+		return;
+	}
+	emit_call(b->code, is_fpu ? t->thunk_insn_fpu : t->thunk_insn);
+	if (is_fpu)
+		b->is_fpu_live = false;
+}
+
+void build_fpu(struct build *b)
+{
+	if (b->is_fpu_live)
+		return;
+	flags_clobber(b->code, &b->flags);
+	struct aside *aside = aside_open(b, ASIDE_FPU);
+	emit_group1_place(b->code, 7, false, place_vcpu(OFFSET_WORD(WORD_FPU_LIVE)), 0);
+	aside_jump(aside, emit_jcc(b->code, 4));
+	aside_close(b, aside);
+	b->is_fpu_live = true;
+}
+
+static void build_insn(struct build *b)
+{
+	if (b->insn->row == ROW_INVALID ||
+		(!build_stack(b) && !build_branch(b) && !build_copy(b) && !build_special(b)))
+		build_helper(b);
+}
+
+/* Does something look at the flags that the block begins with, in the host's, before they are spoilt? */
+static bool wants_flags_in_host(const struct block *block)
+{
+	for (u32 i = 0; i < block->count; i++) {
+		const struct insn *insn = &block->insns[i];
+		if (insn->row == ROW_INVALID || insn->flags & INSN_MEMORY)
+			return false;
+		const struct opcode_row *row = &opcode_rows[insn->row];
+		unsigned use = flags_use(insn);
+		if (row->class == ROW_CLASS_HELPER || row->attributes & ROW_SIMD)
+			return false;
+		if (row->class == ROW_CLASS_REWRITE)
+			return insn->opcode < 0x50 || (insn->opcode >= 0x70 && insn->opcode < 0x90);
+		if (use)
+			return true;
+	}
+	return true;
+}
+
+/* Both ways in; the body then has the flags as b->flags says. */
+static void build_entry(struct build *b, struct translation *t)
+{
+	if (!b->translator->is_counted && wants_flags_in_host(b->block)) {
+		t->entry_saved = b->code->at;
+		emit_flags_load(b->code);
+		t->entry_host = b->code->at;
+		b->flags = (struct flags){.in_host = true};
+		return;
+	}
+	t->entry_host = b->code->at;
+	emit_flags_save(b->code);
+	t->entry_saved = b->code->at;
+	b->flags = (struct flags){.in_memory = true};
+}
+
+/* Counted: the block begins only if all of it is within the limit. */
+static void build_count(struct build *b)
+{
+	struct code *code = b->code;
+	b->offset_next = b->block->offset;
+	struct aside *aside = aside_open(b, ASIDE_LIMIT);
+	emit_load(code, HOST_SCRATCH, place_vcpu(OFFSET_WORD(WORD_RETIRED)));
+	emit_group1(code, 0, true, HOST_SCRATCH, (i32)b->block->count);
+	emit_op_rm(code, 0x3b, true, HOST_SCRATCH, place_vcpu(OFFSET_WORD(WORD_LIMIT)));
+	aside_jump(aside, emit_jcc(code, 7)); /* ja */
+	emit_store(code, place_vcpu(OFFSET_WORD(WORD_RETIRED)), HOST_SCRATCH);
+	emit_mov_immediate(code, HOST_SCRATCH, (u64)(uintptr_t)b->block->insns);
+	emit_store(code, place_vcpu(OFFSET_WORD(WORD_START)), HOST_SCRATCH);
+}
+
+static void build_body(struct build *b)
+{
+	const struct block *block = b->block;
+	u32 offset = block->offset;
+	for (b->index = 0; b->index < block->count && !b->ends; b->index++) {
+		b->insn = &block->insns[b->index];
+		offset += b->insn->length;
+		b->offset_next = offset;
+		build_insn(b);
+	}
+	if (!b->ends)
+		build_edge_to(b, b->offset_next, ASIDE_NEXT, 0);
+}
+
+static void build_finish(struct build *b, struct translation *t, u32 begin)
+{
+	memcpy(t->edges, b->edges, b->edge_count * sizeof(b->edges[0]));
+	t->edge_count = b->edge_count;
+	t->end = b->code->at;
+	b->block->translation = t;
+	b->translator->counts.translated++;
+}
+
+bool translate_block(struct translator *translator, struct block *block)
+{
+	struct build *b = translator->build;
+	struct translation *t = block_cache_take(
+		&translator->loop.cache, sizeof(*t) + EDGES_MAX * sizeof(struct edge));
+	u32 begin = translator->code.at;
+	if (!t)
+		return false;
+	memset(t, 0, sizeof(*t));
+	t->block = block;
+	t->edges = (struct edge *)(t + 1);
+	b->translator = translator;
+	b->code = &translator->code;
+	b->block = block;
+	b->translation = t;
+	b->aside_count = b->edge_count = 0;
+	b->is_fpu_live = b->ends = false;
+	build_entry(b, t);
+	if (translator->is_counted)
+		build_count(b);
+	build_body(b);
+	aside_emit_all(b);
+	if (b->code->is_full) {
+		b->code->at = begin;
+		b->code->is_full = false;
+		return false;
+	}
+	build_finish(b, t, begin);
+	return true;
+}
