@@ -19,8 +19,17 @@ static bool is_denormal_64(u64 bits)
 	return !(bits & 0x7ff0000000000000) && (bits & 0x000fffffffffffff);
 }
 
+/* Of four half-precision numbers. */
+static bool has_denormal_16(u64 bits)
+{
+	for (; bits; bits >>= 16)
+		if (!(bits & 0x7c00) && (bits & 0x03ff))
+			return true;
+	return false;
+}
+
 /* Unmasked underflow is for any tiny result; the masked one, which has run, for inexact ones only. */
-static bool result_is_tiny(vec value, enum sse_result kind)
+bool sse_result_is_tiny(vec value, enum sse_result kind)
 {
 	bool low_single = is_denormal_32((u32)value[0]);
 	bool low_double = is_denormal_64(value[0]);
@@ -35,6 +44,8 @@ static bool result_is_tiny(vec value, enum sse_result kind)
 			is_denormal_32((u32)value[1]) || is_denormal_32(value[1] >> 32);
 	case RESULT_PD:
 		return low_double || is_denormal_64(value[1]);
+	case RESULT_PH:
+		return has_denormal_16(value[0]) || has_denormal_16(value[1]);
 	default:
 		return false;
 	}
@@ -46,7 +57,7 @@ cold void sse_finish(struct cpu *cpu, u32 flags, vec value, enum sse_result kind
 	u32 enabled = ~(mxcsr >> 7) & 0x3f;
 
 	__asm__ volatile("ldmxcsr %0" : : "m"(usual));
-	if ((enabled & FLAG_UE) && result_is_tiny(value, kind))
+	if ((enabled & FLAG_UE) && sse_result_is_tiny(value, kind))
 		flags |= FLAG_UE;
 	/* These are found before anything is computed, so that the others do not happen. */
 	if (flags & enabled & FLAGS_BEFORE_COMPUTATION)

@@ -123,7 +123,7 @@ static always_inline void store_memory_32(struct cpu *cpu, const struct insn *in
 }
 
 /* What a result can be, where tiny results must be told from zero: see sse_finish. */
-enum sse_result { RESULT_OTHER, RESULT_PS, RESULT_PD, RESULT_SS, RESULT_SD };
+enum sse_result { RESULT_OTHER, RESULT_PS, RESULT_PD, RESULT_SS, RESULT_SD, RESULT_PH };
 
 /* MXCSR other than in its sticky flags is the default: all exceptions masked, nearest, no DAZ, no FTZ. */
 static always_inline bool mxcsr_is_usual(u32 mxcsr)
@@ -139,6 +139,9 @@ static always_inline const u32 *sse_begin(const struct cpu *cpu, u32 *own)
 	*own = (*guest | FPU_MXCSR_DEFAULT) & 0xffc0;
 	return mxcsr_is_usual(*guest) ? guest : own;
 }
+
+/* Whether any element is denormal. */
+bool sse_result_is_tiny(vec value, enum sse_result kind);
 
 /* Restores the host's MXCSR, merges the flags, raises #XM for unmasked ones. */
 void sse_finish(struct cpu *cpu, u32 flags, vec value, enum sse_result kind);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* SSE4.2's string comparisons: APM volume 4, PCMPESTRI and its three relatives. */
-#include "x86/fpu_simd.h"
+/* SSE4.2's string comparisons and their VEX forms: APM volume 4, PCMPESTRI and its three relatives. */
+#include "x86/fpu_avx.h"
 #include "x86/fpu_stubs.h"
 #include "x86/decode/handlers.h"
 
@@ -69,6 +69,28 @@ static void compare(struct cpu *cpu, const struct insn *insn, vec from, const u8
 		sse_require(cpu);                                                     \
 		compare(cpu, insn, memory_unaligned(cpu, insn), stubs_##name, index); \
 	}
+
+/* The VEX forms differ in that a mask in XMM0 clears YMM0's upper half. */
+#define DEFINE_STRING_AVX(name, index)                                                \
+	void execute_avx_##name##_r(struct cpu *cpu, const struct insn *insn)         \
+	{                                                                             \
+		avx_require(cpu);                                                     \
+		compare(cpu, insn, *xmm(cpu, insn->rm), stubs_##name, index);         \
+		if (!index)                                                           \
+			*ymm_high(cpu, 0) = vec_of_64(0);                             \
+	}                                                                             \
+	void execute_avx_##name##_m(struct cpu *cpu, const struct insn *insn)         \
+	{                                                                             \
+		avx_require(cpu);                                                     \
+		compare(cpu, insn, memory_unaligned(cpu, insn), stubs_##name, index); \
+		if (!index)                                                           \
+			*ymm_high(cpu, 0) = vec_of_64(0);                             \
+	}
+
+DEFINE_STRING_AVX(pcmpestrm, false)
+DEFINE_STRING_AVX(pcmpestri, true)
+DEFINE_STRING_AVX(pcmpistrm, false)
+DEFINE_STRING_AVX(pcmpistri, true)
 
 DEFINE_STRING(pcmpestrm, false)
 DEFINE_STRING(pcmpestri, true)

@@ -42,6 +42,9 @@ enum insn_form { FORM_REGISTER, FORM_MEMORY, FORM_LOCKED, FORM_COUNT };
 /* log2 of bytes: the index of per-size handlers. */
 enum insn_size { SIZE_8, SIZE_16, SIZE_32, SIZE_64, SIZE_COUNT };
 
+/* The operand size of rows that have VEX.L by the rule x. */
+enum insn_vector_size { SIZE_128, SIZE_256 };
+
 struct insn {
 	execute_fn *execute;
 	u64 immediate; /* sign- or zero-extended as the row says; a far pointer is selector << 32 | offset;
@@ -53,15 +56,18 @@ struct insn {
 	u8 index;	  /* location; LOCATION_ZERO for none */
 	u8 segment; /* enum segment_name of the memory operand, default applied; SEGMENT_NONE (a base of zero)
 			     where 64-bit code ignores the segment */
-	u8 reg;		     /* location: ModRM.reg, or the register within the opcode */
-	u8 rm;		     /* location: ModRM.rm when it is a register */
+	u8 reg; /* location: ModRM.reg, or the register within the opcode */
+	u8 rm; /* location: ModRM.rm when it is a register; the index vector's number where memory has one (VSIB) */
 	u8 scale : 2;	     /* log2 of index's factor */
 	u8 operand_size : 2; /* enum insn_size: the effective operand size (for byte opcodes SIZE_8) */
 	u8 address_size : 2; /* enum insn_size: SIZE_16, SIZE_32 or SIZE_64 */
 	u8 code_size : 2;    /* enum insn_size: the code segment's: SIZE_16, SIZE_32 or SIZE_64 */
 	u16 row;	     /* index of its row of opcodes.table */
 	u8 opcode;	     /* last opcode byte: condition codes, x87 */
-	u8 modrm;	     /* ModRM as read, 0 where there is none */
+	union {
+		u8 modrm; /* ModRM as read, 0 where there is none */
+		u8 vvvv;  /* rows of the VEX maps: the register number in VEX.vvvv, not inverted */
+	};
 };
 
 _Static_assert(sizeof(struct insn) == 32, "struct insn has grown");

@@ -89,6 +89,13 @@ static const struct {
 	SET(MOVBE, MOVBE),
 	SET(LZCNT, ABM),
 	SET(BMI1, BMI1),
+	SET(BMI2, BMI2),
+	SET(AVX, AVX),
+	SET(AVX2, AVX2),
+	SET(AVX2GATHER, AVX2),
+	SET(AVXAES, AVX),
+	SET(FMA, FMA),
+	SET(F16C, F16C),
 	SET(ADOX_ADCX, ADX),
 	SET(RDPID, RDPID),
 };
@@ -162,20 +169,64 @@ static unsigned put_prefixes(u8 *bytes, const struct opcode_row *row, bool is_64
 	return at;
 }
 
+static unsigned put_vex(u8 *bytes, unsigned at, const struct opcode_row *row, bool is_64_bit)
+{
+	unsigned w = row->attributes & ROW_REXW ? 1
+		: row->attributes & ROW_NOREXW	? 0
+						: random_below(2);
+	unsigned l = row->attributes & ROW_L1 ? 1 : row->attributes & ROW_L0 ? 0 : random_below(2);
+	unsigned pp = row->prefixes == ROW_PREFIX_NONE ? 0
+		: row->prefixes == ROW_PREFIX_66       ? 1
+		: row->prefixes == ROW_PREFIX_F3       ? 2
+						       : 3;
+	unsigned vvvv = random_below(2) ? 15 : random_below(16);
+	unsigned rxb = is_64_bit ? random_below(8) : 6 + random_below(2);
+
+	if (row->map == OPCODE_MAP_VEX + 1 && random_below(2)) {
+		bytes[at++] = 0xc5;
+		bytes[at++] =
+			(u8)((rxb & 4) << 5 | (is_64_bit ? vvvv : vvvv | 8) << 3 | l << 2 | pp);
+		return at;
+	}
+	bytes[at++] = 0xc4;
+	bytes[at++] = (u8)(rxb << 5 | (row->map - OPCODE_MAP_VEX));
+	bytes[at++] = (u8)(w << 7 | vvvv << 3 | l << 2 | pp);
+	return at;
+}
+
+/* Segments and address sizes, and seldom what must not be before VEX. */
+static unsigned put_vex_prefixes(u8 *bytes)
+{
+	static const u8 prefixes[] = {0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x67};
+	static const u8 wrong[] = {0x66, 0xf0, 0xf2, 0xf3, 0x40, 0x48};
+	unsigned at = 0;
+
+	for (unsigned n = random_below(3) ? 0 : random_below(4); n; n--)
+		bytes[at++] = prefixes[random_below(sizeof(prefixes))];
+	if (!random_below(20))
+		bytes[at++] = wrong[random_below(sizeof(wrong))];
+	return at;
+}
+
 /* An instruction of a random row, mostly valid; bytes holds random ones already. */
 static void put_row(u8 *bytes, bool is_64_bit)
 {
 	const struct opcode_row *row = &opcode_rows[random_below(opcode_row_count)];
-	unsigned at = put_prefixes(bytes, row, is_64_bit);
+	bool is_vex = row->map > OPCODE_MAP_VEX;
+	unsigned at = is_vex ? put_vex_prefixes(bytes) : put_prefixes(bytes, row, is_64_bit);
 
-	if (row->map)
+	if (is_vex)
+		at = put_vex(bytes, at, row, is_64_bit);
+	else if (row->map)
 		bytes[at++] = 0x0f;
-	if (row->map > 1)
+	if (!is_vex && row->map > 1)
 		bytes[at++] = row->map == 2 ? 0x38 : 0x3a;
 	bytes[at++] = (u8)(row->opcode + random_below(row->opcodes));
 	if (!row->has_modrm)
 		return;
 	bytes[at] = (u8)((bytes[at] & ~row->modrm_mask) | row->modrm_value);
+	if (row->attributes & ROW_VSIB)
+		bytes[at] = (u8)((bytes[at] & ~7) | 4);
 	if (row->forms == 1)
 		bytes[at] |= 0xc0;
 	else if (row->forms == 2 && bytes[at] >= 0xc0)
@@ -255,7 +306,9 @@ static void run_case(struct test_case *c)
 /* Zydis' answer as our model would give it. */
 static bool should_be_valid(const struct test_case *c)
 {
-	if (!c->zydis_ok || c->zydis.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY)
+	if (!c->zydis_ok ||
+		(c->zydis.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY &&
+			c->zydis.encoding != ZYDIS_INSTRUCTION_ENCODING_VEX))
 		return false;
 	for (unsigned i = 0; i < ARRAY_SIZE(known_sets); i++)
 		if (known_sets[i].set == c->zydis.meta.isa_set)
@@ -294,7 +347,13 @@ static bool memory_is_equal(const struct test_case *c, const ZydisDecodedOperand
 
 	if (!(insn->flags & INSN_MEMORY))
 		return false;
-	if (location_of(mem->base) != insn->base || location_of(mem->index) != insn->index)
+	if (mem->type == ZYDIS_MEMOP_TYPE_VSIB) {
+		if (insn->index != LOCATION_ZERO || ZydisRegisterGetId(mem->index) != insn->rm)
+			return false;
+	} else if (location_of(mem->index) != insn->index) {
+		return false;
+	}
+	if (location_of(mem->base) != insn->base)
 		return false;
 	if (mem->index != ZYDIS_REGISTER_NONE && mem->scale != 1 << insn->scale)
 		return false;
@@ -325,6 +384,11 @@ static bool register_is_equal(const struct test_case *c, const ZydisDecodedOpera
 		if (location < 0)
 			location = ZydisRegisterGetId(operand->reg.value);
 		return location == c->insn.rm;
+	case ZYDIS_OPERAND_ENCODING_NDSNDD:
+		return ZydisRegisterGetId(operand->reg.value) == c->insn.vvvv;
+	case ZYDIS_OPERAND_ENCODING_IS4:
+		return ZydisRegisterGetId(operand->reg.value) ==
+			(i8)(c->insn.immediate >> 4 & (c->code_size == SIZE_64 ? 15 : 7));
 	case ZYDIS_OPERAND_ENCODING_OPCODE:
 		return location < 0 || location == c->insn.reg;
 	default:

@@ -134,7 +134,8 @@ static bool shape_get(struct shape *shape, const struct insn *insn)
 {
 	const struct opcode_row *row = &opcode_rows[insn->row];
 	*shape = (struct shape){.row = row};
-	if (row->class != ROW_CLASS_COPY || !row->has_modrm)
+	/* VEX would need the host's upper halves to be the guest's: the semantics do those. */
+	if (row->class != ROW_CLASS_COPY || !row->has_modrm || row->map > OPCODE_MAP_VEX)
 		return false;
 	shape_encoding(shape, insn);
 	shape->reg = insn->modrm >> 3 & 7;

@@ -47,6 +47,8 @@ struct decoding {
 	u8 rex;	    /* 0: none */
 	u8 repeat;  /* 0, f2 or f3 */
 	bool operand_prefix, address_prefix, lock;
+	bool vector_256; /* VEX.L */
+	u8 vvvv;	 /* VEX's, not inverted: 0 where it names no register */
 	u8 map, opcode, modrm;
 };
 
@@ -72,6 +74,7 @@ static const u8 operand_sizes[SIZE_RULE_COUNT][3][4] = {
 	[SIZE_RULE_Y] = {{S32, S32, S32, S32}, {S32, S32, S32, S32}, {S32, S32, S64, S64}},
 	[SIZE_RULE_D64] = {{S16, S32, S16, S32}, {S32, S16, S32, S16}, {S64, S16, S64, S64}},
 	[SIZE_RULE_F64] = {{S32, S32, S32, S32}, {S32, S32, S32, S32}, {S64, S64, S64, S64}},
+	[SIZE_RULE_X] = SAME(SIZE_128),
 };
 
 #define ROW_OF_16(f)                                                                             \
@@ -201,6 +204,7 @@ static always_inline unsigned situation_get(const struct decoding *d)
 	bits |= (unsigned)SITUATION_MODE_16 << (d->code_size - SIZE_16);
 	bits |= d->modrm >= 0xc0 ? SITUATION_REGISTER : SITUATION_MEMORY;
 	bits |= d->rex & REX_W ? SITUATION_REXW_SET : SITUATION_REXW_CLEAR;
+	bits |= d->vector_256 ? SITUATION_L_SET : SITUATION_L_CLEAR;
 	return bits | (d->rex & REX_B ? SITUATION_REXB_SET : SITUATION_REXB_CLEAR);
 }
 
@@ -302,8 +306,24 @@ static always_inline bool read_address(struct decoding *d, struct insn *insn)
 	return read_displacement(d, insn, bytes[mod]);
 }
 
-static always_inline bool read_memory_operand(struct decoding *d, struct insn *insn)
+/* VSIB: the index is a vector, which leaves no way to have none (SDM volume 2, 2.3.12). */
+static no_inline bool read_vector_address(struct decoding *d, struct insn *insn)
 {
+	const u8 *sib = d->at;
+
+	insn->flags |= INSN_MEMORY;
+	if (!read_address(d, insn))
+		return false;
+	insn->rm = insn->index == LOCATION_ZERO ? RSP : insn->index / 8;
+	insn->scale = *sib >> 6;
+	insn->index = LOCATION_ZERO;
+	return true;
+}
+
+static always_inline bool read_memory_operand(struct decoding *d, struct insn *insn, unsigned check)
+{
+	if (unlikely(check == CHECK_VSIB))
+		return read_vector_address(d, insn);
 	insn->flags |= INSN_MEMORY;
 	if (unlikely(d->address_size == SIZE_16))
 		return read_address_16(d, insn);
@@ -366,10 +386,20 @@ static always_inline void set_registers(
 	insn->rm = register_locations[rm_kind][(d->modrm & 7) | (d->rex & REX_B) << 3];
 }
 
-/* Segment, control and debug registers that do not exist. */
-static bool register_exists(unsigned check, unsigned number)
+static always_inline u8 vvvv_register(const struct decoding *d)
+{
+	return d->code_size == SIZE_64 ? d->vvvv : d->vvvv & 7;
+}
+
+/* Segment, control and debug registers that do not exist, and what VEX must not or must have. */
+static bool register_exists(const struct decoding *d, unsigned check, unsigned number)
 {
 	switch (check) {
+	case CHECK_NO_VVVV:
+		return !d->vvvv;
+	case CHECK_VSIB:
+		return d->address_size != SIZE_16 && (d->modrm & 7) == RSP &&
+			vvvv_register(d) != number;
 	case CHECK_SEGMENT:
 		return number <= SEGMENT_GS;
 	case CHECK_SEGMENT_WRITE:
@@ -533,6 +563,8 @@ static always_inline enum decode_result decode_row(
 		return decode_fail(d, insn, DECODE_INVALID);
 	d->operand_size = operand_sizes[row->size_rule][d->code_size - SIZE_16]
 				       [(d->rex & REX_W) >> 2 | d->operand_prefix];
+	if (unlikely(row->size_rule == SIZE_RULE_X))
+		d->operand_size = d->vector_256 ? SIZE_256 : SIZE_128;
 	*insn = (struct insn){
 		.execute = handler_get(d, row,
 			!is_memory	  ? FORM_REGISTER
@@ -547,20 +579,62 @@ static always_inline enum decode_result decode_row(
 		.code_size = d->code_size,
 		.row = row->row,
 		.opcode = d->opcode,
-		.modrm = d->modrm,
+		.modrm = d->map > OPCODE_MAP_VEX ? vvvv_register(d) : d->modrm,
 	};
 	if (has_modrm)
 		set_registers(d, row, insn);
 	else
 		set_implied(d, row, insn);
-	if (unlikely(row->check && !register_exists(row->check, insn->reg)))
+	if (unlikely(row->check && !register_exists(d, row->check, insn->reg)))
 		return decode_fail(d, insn, DECODE_INVALID);
-	if (is_memory && !read_memory_operand(d, insn))
+	if (is_memory && !read_memory_operand(d, insn, row->check))
 		return decode_short(d, insn);
+	if (unlikely(row->check == CHECK_VSIB && (insn->rm == insn->reg || insn->rm == insn->vvvv)))
+		return decode_fail(d, insn, DECODE_INVALID);
 	if (!read_immediate(d, row->immediate, insn))
 		return decode_short(d, insn);
 	insn->length = (u8)(d->at - d->start);
 	return DECODE_OK;
+}
+
+/*
+ * VEX, after C4 or C5 (SDM volume 2, 2.3): its fields go where prefixes and REX would have put them. Only 64-bit code
+ * has registers beyond the first eight; elsewhere the bits that would name them are not looked at, but vvvv's where it
+ * must name none.
+ */
+static no_inline enum decode_result read_vex(struct decoding *d)
+{
+	bool is_long = d->opcode == 0xc4;
+	u8 first, second;
+	const u8 *at;
+
+	if (d->operand_prefix || d->repeat || d->lock || d->rex)
+		return DECODE_INVALID;
+	at = take(d, is_long ? 3 : 2);
+	if (!at)
+		return DECODE_INCOMPLETE;
+	first = is_long ? (u8)~at[0] : (u8)(~at[0] & 0x80);
+	second = is_long ? at[1] : at[0] & 0x7f;
+	if (is_long && (at[0] & 31) - 1u > 2)
+		return DECODE_INVALID;
+	d->map = OPCODE_MAP_VEX + (is_long ? at[0] & 31 : 1);
+	d->opcode = at[is_long ? 2 : 1];
+	d->rex = (second >> 7) * REX_W | 0x40;
+	d->vvvv = ~second >> 3 & 15;
+	if (d->code_size == SIZE_64)
+		d->rex |= first >> 5;
+	d->vector_256 = second >> 2 & 1;
+	d->operand_prefix = (second & 3) == 1;
+	d->repeat = (second & 3) == 2 ? 0xf3 : (second & 3) == 3 ? 0xf2 : 0;
+	return DECODE_OK;
+}
+
+/* C4 and C5 are LES and LDS outside 64-bit code with a memory operand; no prefix at all without AVX. */
+static always_inline bool starts_vex(const struct decoding *d, u64 features)
+{
+	if (likely(d->opcode >> 1 != 0xc4 >> 1) || d->map || !(features >> FEATURE_AVX & 1))
+		return false;
+	return d->code_size == SIZE_64 || (d->at < d->end && *d->at >= 0xc0);
 }
 
 static always_inline void set_address_size(struct decoding *d)
@@ -587,6 +661,13 @@ enum decode_result decode(const u8 *bytes, unsigned available, enum insn_size co
 
 	if (!read_prefixes(&d) || !read_opcode(&d))
 		return decode_short(&d, insn);
+	if (unlikely(starts_vex(&d, features))) {
+		enum decode_result result = read_vex(&d);
+		if (result == DECODE_INCOMPLETE)
+			return decode_short(&d, insn);
+		if (result != DECODE_OK)
+			return decode_fail(&d, insn, result);
+	}
 	set_address_size(&d);
 	entry = &opcode_index[d.map << 8 | d.opcode];
 	if (entry->flags & ENTRY_MODRM) {

@@ -52,6 +52,17 @@ static void print_offset(struct text *text, const struct insn *insn, bool is_alo
 			(unsigned long long)magnitude);
 }
 
+/* Of a gather: the register that holds the indexes (VSIB). */
+static void print_index_vector(struct text *text, const struct insn *insn)
+{
+	u32 attributes = opcode_rows[insn->row].attributes;
+	bool short_indexes = !(insn->opcode & 1) && (attributes & ROW_REXW);
+
+	text_format(text, "%s%cmm%u*%u", insn->base == LOCATION_ZERO ? "" : "+",
+		insn->operand_size == SIZE_256 && !short_indexes ? 'y' : 'x', insn->rm,
+		1u << insn->scale);
+}
+
 /* base, index and displacement within brackets. */
 static void print_address(struct text *text, const struct insn *insn)
 {
@@ -67,6 +78,10 @@ static void print_address(struct text *text, const struct insn *insn)
 		if (insn->scale)
 			text_format(text, "*%u", 1u << insn->scale);
 	}
+	if (opcode_rows[insn->row].attributes & ROW_VSIB) {
+		print_index_vector(text, insn);
+		has_index = true;
+	}
 	print_offset(text, insn, !has_base && !has_index);
 	text_append_char(text, ']');
 }
@@ -80,7 +95,8 @@ static void print_width(
 		[6] = "fword",
 		[8] = "qword",
 		[10] = "tbyte",
-		[16] = "xmmword"};
+		[16] = "xmmword",
+		[32] = "ymmword"};
 	unsigned bytes = row_operand_bytes(insn, operand, true);
 
 	if (bytes < ARRAY_SIZE(names) && names[bytes])
@@ -134,6 +150,15 @@ static void print_target(struct text *text, const struct insn *insn, u64 address
 		text, "0x%llx", (unsigned long long)(target & bits_mask(8u << insn->operand_size)));
 }
 
+/* XMM or YMM, by the operand's size. */
+static void print_vector(struct text *text, const struct insn *insn,
+	const struct row_operand *operand, unsigned number)
+{
+	bool is_wide = row_operand_bytes(insn, operand, false) == 32;
+
+	text_format(text, "%cmm%u", is_wide ? 'y' : 'x', number);
+}
+
 static void print_register_or_memory(struct text *text, const struct insn *insn,
 	const struct row_operand *operand, const char *register_name)
 {
@@ -160,7 +185,23 @@ static void print_by_letter(
 		break;
 	case OPERAND_U:
 	case OPERAND_W:
-		print_register_or_memory(text, insn, operand, "xmm");
+		if (insn->flags & INSN_MEMORY)
+			print_memory(text, insn, operand);
+		else
+			print_vector(text, insn, operand, insn->rm);
+		break;
+	case OPERAND_V:
+		print_vector(text, insn, operand, insn->reg);
+		break;
+	case OPERAND_H:
+		print_vector(text, insn, operand, insn->vvvv);
+		break;
+	case OPERAND_L:
+		print_vector(text, insn, operand,
+			insn->immediate >> 4 & (insn->code_size == SIZE_64 ? 15 : 7));
+		break;
+	case OPERAND_K:
+		print_general(text, insn->vvvv * 8, row_operand_bytes(insn, operand, false));
 		break;
 	case OPERAND_G:
 	case OPERAND_Z:
@@ -191,8 +232,7 @@ static void print_by_letter(
 		text_format(text, "%s%u",
 			operand->kind == OPERAND_C	     ? "cr"
 				: operand->kind == OPERAND_D ? "dr"
-				: operand->kind == OPERAND_P ? "mm"
-							     : "xmm",
+							     : "mm",
 			insn->reg);
 	}
 }

@@ -21,6 +21,7 @@ static unsigned row_size_bytes(const struct insn *insn, unsigned size)
 		[OPERAND_SIZE_PS] = 16,
 		[OPERAND_SIZE_PD] = 16,
 		[OPERAND_SIZE_O] = 0,
+		[OPERAND_SIZE_QQ] = 32,
 	};
 	unsigned operand_size = insn->operand_size;
 
@@ -37,6 +38,8 @@ static unsigned row_size_bytes(const struct insn *insn, unsigned size)
 		return insn->code_size == SIZE_64 ? 10 : 6;
 	case OPERAND_SIZE_A:
 		return 2u << operand_size;
+	case OPERAND_SIZE_X ... OPERAND_SIZE_OX:
+		return (operand_size == SIZE_256 ? 32u : 16u) >> (size - OPERAND_SIZE_X);
 	default:
 		return fixed[size];
 	}

@@ -13,6 +13,9 @@
 /* insn->row where the bytes are no instruction. */
 #define ROW_INVALID ((u16)0xffff)
 
+#define OPCODE_MAPS 7
+#define OPCODE_MAP_VEX 3 /* plus VEX.mmmmm */
+
 /* The type letters of the manuals, then registers by name. */
 enum operand_kind {
 	OPERAND_NONE,
@@ -32,11 +35,14 @@ enum operand_kind {
 	OPERAND_P, /* reg: MMX */
 	OPERAND_N, /* rm: MMX */
 	OPERAND_Q, /* rm: MMX or memory */
-	OPERAND_V, /* reg: XMM */
-	OPERAND_U, /* rm: XMM */
-	OPERAND_W, /* rm: XMM or memory */
+	OPERAND_V, /* reg: XMM or YMM */
+	OPERAND_U, /* rm: XMM or YMM */
+	OPERAND_W, /* rm: XMM, YMM or memory */
 	OPERAND_A, /* immediate: far pointer */
 	OPERAND_B, /* memory at segment:rBX + AL */
+	OPERAND_H, /* VEX.vvvv: XMM or YMM */
+	OPERAND_K, /* VEX.vvvv: general register (the manuals' B) */
+	OPERAND_L, /* immediate's bits 7-4: XMM or YMM */
 	OPERAND_AL,
 	OPERAND_AX,
 	OPERAND_EAX, /* AX or EAX by operand size */
@@ -75,6 +81,11 @@ enum operand_size {
 	OPERAND_SIZE_SD, /* 8 bytes */
 	OPERAND_SIZE_T,	 /* 10 bytes */
 	OPERAND_SIZE_O,	 /* what the row says elsewhere: FXSAVE area and the like */
+	OPERAND_SIZE_QQ, /* 32 bytes */
+	OPERAND_SIZE_X,	 /* 16 or 32 bytes by VEX.L */
+	OPERAND_SIZE_HX, /* half of that */
+	OPERAND_SIZE_QX, /* a quarter */
+	OPERAND_SIZE_OX, /* an eighth */
 };
 
 enum operand_access { ACCESS_R = 1, ACCESS_W = 2 }; /* neither: only the address counts */
@@ -97,6 +108,7 @@ enum size_rule {
 	SIZE_RULE_Y,
 	SIZE_RULE_D64,
 	SIZE_RULE_F64,
+	SIZE_RULE_X, /* VEX.L: enum insn_vector_size */
 	SIZE_RULE_COUNT
 };
 
@@ -131,6 +143,9 @@ enum row_attribute {
 	ROW_REXW = 1 << 15,
 	ROW_NOREXW = 1 << 16,
 	ROW_NOREXB = 1 << 17,
+	ROW_L0 = 1 << 18,
+	ROW_L1 = 1 << 19,
+	ROW_VSIB = 1 << 20,
 };
 
 enum row_fault {
@@ -162,7 +177,7 @@ struct opcode_row {
 	const char *semantics; /* with its suffix */
 	struct row_operand operands[4];
 	u8 operand_count;
-	u8 map;	     /* 0: one byte, 1: 0F, 2: 0F38, 3: 0F3A */
+	u8 map;	     /* 0: one byte, 1: 0F, 2: 0F38, 3: 0F3A; 4 to 6: the last three with VEX */
 	u8 opcode;   /* the first of */
 	u8 opcodes;  /* 1, 8 (register in it) or 16 (condition in it) */
 	u8 prefixes; /* enum row_prefix; all four: they keep their ordinary meaning */
@@ -205,6 +220,8 @@ enum situation {
 	SITUATION_REXW_SET = 1 << 10,
 	SITUATION_REXB_CLEAR = 1 << 11,
 	SITUATION_REXB_SET = 1 << 12,
+	SITUATION_L_CLEAR = 1 << 13, /* VEX.L; clear where there is no VEX */
+	SITUATION_L_SET = 1 << 14,
 };
 
 enum immediate_kind {
@@ -245,7 +262,15 @@ enum implied_operand {
 	IMPLIED_SEGMENT,    /* plus enum segment_name: reg */
 };
 
-enum register_check { CHECK_NONE, CHECK_SEGMENT, CHECK_SEGMENT_WRITE, CHECK_CONTROL, CHECK_DEBUG };
+enum register_check {
+	CHECK_NONE,
+	CHECK_SEGMENT,
+	CHECK_SEGMENT_WRITE,
+	CHECK_CONTROL,
+	CHECK_DEBUG,
+	CHECK_NO_VVVV, /* VEX.vvvv must name no register */
+	CHECK_VSIB,    /* memory with an index vector; it, reg and vvvv are different registers */
+};
 
 enum candidate_flag {
 	CANDIDATE_LOCK = 1 << 0,
@@ -287,7 +312,7 @@ struct opcode_entry {
 };
 
 extern const struct candidate opcode_candidates[];
-extern const struct opcode_entry opcode_index[4 * 256]; /* map * 256 + opcode */
+extern const struct opcode_entry opcode_index[OPCODE_MAPS * 256]; /* map * 256 + opcode */
 extern const struct opcode_entry opcode_cells[];
 /*
  * The variants of a row's semantics: [condition][size][form], each dimension only where the row asks for it. NULL where there is none (yet).

@@ -236,11 +236,56 @@ static void test_modes_decide_about_old_and_new_opcodes(void **state)
 	assert_ptr_equal(insn.execute, execute_movsxd_GE_32_r);
 	accept(SIZE_32, BYTES(0x63, 0xc1));
 	assert_string_equal(opcode_rows[insn.row].semantics, "arpl");
-	accept(SIZE_32, BYTES(0xc5, 0x00));
-	refuse(SIZE_64, BYTES(0xc5, 0xf8, 0x77));
-	refuse(SIZE_32, BYTES(0xc5, 0xf8, 0x77));
 	refuse(SIZE_64, BYTES(0x62, 0xf1, 0x7c, 0x48));
 	refuse(SIZE_64, BYTES(0x8f, 0xe9, 0x78, 0x12)); /* XOP */
+}
+
+static void test_vex_is_les_or_lds_or_nothing_without_avx(void **state)
+{
+	u64 without = EVERYTHING & ~BIT(FEATURE_AVX);
+
+	assert_int_equal(decode_as(SIZE_64, without, BYTES(0xc5, 0xf8, 0x77)), DECODE_INVALID);
+	assert_int_equal(decode_as(SIZE_32, without, BYTES(0xc5, 0xf8, 0x77)), DECODE_INVALID);
+	assert_int_equal(
+		decode_as(SIZE_64, without, BYTES(0xc4, 0xe2, 0x78, 0xf2, 0xc1)), DECODE_INVALID);
+	accept(SIZE_32, BYTES(0xc5, 0x00));
+	assert_string_equal(opcode_rows[insn.row].semantics, "lds");
+	accept(SIZE_32, BYTES(0xc4, 0x40, 0x12));
+	assert_string_equal(opcode_rows[insn.row].semantics, "les");
+}
+
+static void test_vex_has_its_own_registers_length_and_refusals(void **state)
+{
+	accept(SIZE_64, BYTES(0xc5, 0xf8, 0x77));
+	accept(SIZE_32, BYTES(0xc5, 0xfc, 0x77));
+	accept(SIZE_64, BYTES(0xc4, 0x41, 0x2c, 0x58, 0xcb));
+	assert_int_equal(insn.reg, 9);
+	assert_int_equal(insn.vvvv, 10);
+	assert_int_equal(insn.rm, 11);
+	assert_int_equal(insn.operand_size, SIZE_256);
+	assert_printed(0, "vaddps ymm9, ymm10, ymm11");
+	refuse(SIZE_64, BYTES(0xc5, 0xf0, 0x77));		    /* vvvv names a register */
+	refuse(SIZE_64, BYTES(0x66, 0xc5, 0xf8, 0x77));		    /* prefixes before VEX */
+	refuse(SIZE_64, BYTES(0xf3, 0xc5, 0xf8, 0x77));		    /* */
+	refuse(SIZE_64, BYTES(0xf0, 0xc5, 0xf8, 0x58, 0x00));	    /* lock */
+	refuse(SIZE_64, BYTES(0x48, 0xc5, 0xf8, 0x77));		    /* rex */
+	refuse(SIZE_64, BYTES(0xc4, 0xe0, 0x78, 0x58, 0xc1));	    /* map 0 */
+	refuse(SIZE_64, BYTES(0xc5, 0xfd, 0x6e, 0xc0));		    /* vmovd with L */
+	accept(SIZE_64, BYTES(0x64, 0x67, 0xc5, 0xf8, 0x58, 0x00)); /* fs, 32-bit address */
+	accept(SIZE_64, BYTES(0xc4, 0xe2, 0x70, 0xf2, 0x00));
+	assert_printed(0, "andn eax, ecx, dword ptr [rax]");
+}
+
+static void test_gathers_have_a_vector_index(void **state)
+{
+	accept(SIZE_64, BYTES(0xc4, 0xe2, 0x75, 0x92, 0x14, 0xa0));
+	assert_int_equal(insn.rm, 4);
+	assert_int_equal(insn.index, LOCATION_ZERO);
+	assert_printed(0, "vgatherdps ymm2, dword ptr [rax+ymm4*4], ymm1");
+	refuse(SIZE_64, BYTES(0xc4, 0xe2, 0x75, 0x92, 0x0c, 0xa0)); /* destination and mask */
+	refuse(SIZE_64, BYTES(0xc4, 0xe2, 0x75, 0x92, 0x24, 0xa0)); /* destination and index */
+	refuse(SIZE_64, BYTES(0xc4, 0xe2, 0x75, 0x92, 0x14, 0x88)); /* mask and index */
+	refuse(SIZE_64, BYTES(0xc4, 0xe2, 0x75, 0x92, 0x10));	    /* no SIB */
 }
 
 static void test_registers_that_do_not_exist_are_refused(void **state)
@@ -339,6 +384,9 @@ int main(void)
 		cmocka_unit_test(test_nop_is_not_xchg_and_pause_not_nop),
 		cmocka_unit_test(test_what_the_model_lacks_decodes_as_without_it),
 		cmocka_unit_test(test_modes_decide_about_old_and_new_opcodes),
+		cmocka_unit_test(test_vex_is_les_or_lds_or_nothing_without_avx),
+		cmocka_unit_test(test_vex_has_its_own_registers_length_and_refusals),
+		cmocka_unit_test(test_gathers_have_a_vector_index),
 		cmocka_unit_test(test_registers_that_do_not_exist_are_refused),
 		cmocka_unit_test(test_repeat_prefixes_are_told_apart_where_it_matters),
 		cmocka_unit_test(test_sixteen_bytes_are_too_long),
