@@ -222,20 +222,16 @@ static bool is_one_of(const char *value, const char *const *names)
 static enum status check_names(const struct machine_config *config, struct error *error)
 {
 	static const char *const engines[] = {"auto", "interp", "translate", "direct", "kvm", NULL};
-	static const char *const models[] = {"x86-64-v2", NULL};
-	static const char *const later_models[] = {"x86-64-v3", NULL};
+	static const char *const models[] = {"x86-64-v2", "x86-64-v3", NULL};
 	static const char *const consoles[] = {"stdio", "none", NULL};
 	static const char *const clocks[] = {"real", "instructions", NULL};
 
 	if (!is_one_of(config->engine, engines))
 		return error_set(error, STATUS_INVALID,
 			"--engine %s: no such engine; there are auto and interp", config->engine);
-	if (is_one_of(config->cpu, later_models))
-		return error_set(error, STATUS_UNSUPPORTED,
-			"--cpu %s: not available yet; there is x86-64-v2", config->cpu);
 	if (!is_one_of(config->cpu, models))
 		return error_set(error, STATUS_INVALID,
-			"--cpu %s: no such model; there is x86-64-v2", config->cpu);
+			"--cpu %s: no such model; there are x86-64-v2 and x86-64-v3", config->cpu);
 	if (!is_one_of(config->console, consoles))
 		return error_set(error, STATUS_INVALID,
 			"--console %s: no such console; there are stdio and none", config->console);

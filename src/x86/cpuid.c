@@ -73,6 +73,23 @@ static void tsc_frequency(const struct cpu *cpu, u32 result[4])
 	result[ECX] = (u32)(cpu->tsc_hz >> shift);
 }
 
+/* Leaf Dh of a model with AVX: the component's place and what XCR0 asks for. SDM volume 1, 13.2. */
+static void xsave_sizes(const struct cpu *cpu, u32 subleaf, u32 result[4])
+{
+	u32 bytes = cpu->xcr0 & XCR0_AVX ? FPU_XSAVE_AVX_END : FPU_XSAVE_LEGACY_SIZE;
+
+	if (subleaf == 0) {
+		result[EAX] |= XCR0_AVX;
+		result[EBX] = bytes;
+		result[ECX] = FPU_XSAVE_AVX_END;
+	} else if (subleaf == 1) {
+		result[EBX] = bytes;
+	} else if (subleaf == 2) {
+		result[EAX] = FPU_XSAVE_AVX_END - FPU_XSAVE_LEGACY_SIZE;
+		result[EBX] = FPU_XSAVE_LEGACY_SIZE;
+	}
+}
+
 #define MSR_APIC_BASE 0x1b
 #define APIC_BASE_ENABLE BIT(11)
 
@@ -105,6 +122,10 @@ void cpuid_read(struct cpu *cpu, u32 leaf, u32 subleaf, u32 result[4])
 		break;
 	case 0xb:
 		topology(cpu, subleaf, result);
+		break;
+	case 0xd:
+		if (cpu_model_has(cpu->model, FEATURE_AVX))
+			xsave_sizes(cpu, subleaf, result);
 		break;
 	case 0x15:
 		tsc_frequency(cpu, result);

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "x86/address.h"
 #include "x86/fpu_require.h"
+#include "x86/model.h"
 #include "x86/paging.h"
 
 _Static_assert(offsetof(struct fpu, image) % 16 == 0, "FXSAVE images are aligned");
@@ -107,41 +108,85 @@ void fpu_store_masked(
 			store_8(cpu, linear + i, from[i]);
 }
 
-static void host_cpuid(u32 leaf, u32 *ecx, u32 *edx)
+bool fpu_xcr0_is_valid(const struct cpu *cpu, u64 value)
 {
-	u32 eax = leaf, ebx;
+	u64 supported = XCR0_X87 | XCR0_SSE;
 
-	*ecx = 0;
-	__asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(*ecx), "=d"(*edx));
+	if (cpu_model_has(cpu->model, FEATURE_AVX))
+		supported |= XCR0_AVX;
+	if ((value & XCR0_AVX) && !(value & XCR0_SSE))
+		return false;
+	return (value & XCR0_X87) && !(value & ~supported);
 }
 
-bool fpu_host_supported(const char **missing)
+/* ---- the host ----------------------------------------------------------------------------------------- */
+
+enum { HOST_EBX, HOST_ECX, HOST_EDX };
+
+static void host_cpuid(u32 leaf, u32 result[3])
 {
+	u32 eax = leaf;
+
+	result[HOST_ECX] = 0;
+	__asm__ volatile("cpuid"
+			 : "+a"(eax), "=b"(result[HOST_EBX]), "+c"(result[HOST_ECX]),
+			 "=d"(result[HOST_EDX]));
+}
+
+/* CPUID.1 ECX.OSXSAVE, and XCR0 has the SSE and AVX state. */
+static bool host_saves_avx(void)
+{
+	u32 registers[3], xcr0, high;
+
+	host_cpuid(1, registers);
+	if (!(registers[HOST_ECX] >> 27 & 1))
+		return false;
+	__asm__ volatile("xgetbv" : "=a"(xcr0), "=d"(high) : "c"(0));
+	return (xcr0 & (XCR0_SSE | XCR0_AVX)) == (XCR0_SSE | XCR0_AVX);
+}
+
+bool fpu_host_supported(const struct cpu_model *model, const char **missing)
+{
+	/* What an engine may run as the instruction itself, and the feature of the model that asks for it. */
 	static const struct {
 		const char *name;
-		bool in_edx;
-		u8 bit;
+		u32 leaf;
+		u8 feature, reg, bit;
 	} needed[] = {
-		{"x87", true, 0},
-		{"FXSR", true, 24},
-		{"SSE2", true, 26},
-		{"SSE3", false, 0},
-		{"PCLMULQDQ", false, 1},
-		{"SSSE3", false, 9},
-		{"CMPXCHG16B", false, 13},
-		{"SSE4.1", false, 19},
-		{"SSE4.2", false, 20},
-		{"POPCNT", false, 23},
-		{"AES", false, 25},
+		{"x87", 1, FEATURE_BASE, HOST_EDX, 0},
+		{"FXSR", 1, FEATURE_BASE, HOST_EDX, 24},
+		{"SSE2", 1, FEATURE_BASE, HOST_EDX, 26},
+		{"SSE3", 1, FEATURE_BASE, HOST_ECX, 0},
+		{"PCLMULQDQ", 1, FEATURE_BASE, HOST_ECX, 1},
+		{"SSSE3", 1, FEATURE_BASE, HOST_ECX, 9},
+		{"CMPXCHG16B", 1, FEATURE_BASE, HOST_ECX, 13},
+		{"SSE4.1", 1, FEATURE_BASE, HOST_ECX, 19},
+		{"SSE4.2", 1, FEATURE_BASE, HOST_ECX, 20},
+		{"POPCNT", 1, FEATURE_BASE, HOST_ECX, 23},
+		{"AES", 1, FEATURE_BASE, HOST_ECX, 25},
+		{"FMA", 1, FEATURE_FMA, HOST_ECX, 12},
+		{"AVX", 1, FEATURE_AVX, HOST_ECX, 28},
+		{"F16C", 1, FEATURE_F16C, HOST_ECX, 29},
+		{"AVX2", 7, FEATURE_AVX2, HOST_EBX, 5},
+		{"MOVBE", 1, FEATURE_MOVBE, HOST_ECX, 22},
+		{"BMI1", 7, FEATURE_BMI1, HOST_EBX, 3},
+		{"BMI2", 7, FEATURE_BMI2, HOST_EBX, 8},
+		{"LZCNT", 0x80000001, FEATURE_ABM, HOST_ECX, 5},
 	};
-	u32 ecx, edx;
+	u64 features = (model ? model->features : 0) | BIT(FEATURE_BASE);
+	u32 registers[3];
 
-	host_cpuid(1, &ecx, &edx);
 	for (size_t i = 0; i < ARRAY_SIZE(needed); i++) {
-		if (!((needed[i].in_edx ? edx : ecx) >> needed[i].bit & 1)) {
+		host_cpuid(needed[i].leaf, registers);
+		if ((features >> needed[i].feature & 1) &&
+			!(registers[needed[i].reg] >> needed[i].bit & 1)) {
 			*missing = needed[i].name;
 			return false;
 		}
+	}
+	if ((features & BIT(FEATURE_AVX)) && !host_saves_avx()) {
+		*missing = "a system that saves AVX state";
+		return false;
 	}
 	return true;
 }

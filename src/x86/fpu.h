@@ -45,16 +45,13 @@ enum fpu_image_offset {
 #define FSW_TOP 0x3800
 #define FSW_B 0x8000
 
-/* XSAVE: what XCR0 may hold, and the area's sizes in bytes (CPUID leaf 0Dh). */
-#define FPU_XCR0_SUPPORTED (XCR0_X87 | XCR0_SSE)
+/* XSAVE: the area's sizes in bytes (CPUID leaf 0Dh). */
 #define FPU_XSAVE_HEADER 512
 #define FPU_XSAVE_LEGACY_SIZE 576 /* legacy region and header: all there is without AVX */
+#define FPU_XSAVE_AVX_END 832	  /* with the upper halves behind, in both forms */
 
-/* Whether XSETBV may put value into XCR0. */
-static inline bool fpu_xcr0_is_valid(u64 value)
-{
-	return (value & XCR0_X87) && !(value & ~FPU_XCR0_SUPPORTED);
-}
+/* Whether XSETBV may put value into XCR0: AVX only where the model has it, and not without SSE. */
+bool fpu_xcr0_is_valid(const struct cpu *cpu, u64 value);
 
 /* Power-on state. Without this, memory of zeroes is a valid state, too. */
 void fpu_reset(struct fpu *fpu);
@@ -71,8 +68,11 @@ u16 fpu_tag_word(const struct fpu *fpu);
 /* Changes TOP and keeps the registers where they are, which moves them in the image (it is in stack order). */
 void fpu_set_top(struct fpu *fpu, unsigned top);
 
-/* False when the host cannot run what the CPU model offers; *missing names the feature (static storage). */
-bool fpu_host_supported(const char **missing);
+/*
+ * False when the host cannot run what the CPU model offers; *missing names the feature (static storage). model NULL: what
+ * all models need.
+ */
+bool fpu_host_supported(const struct cpu_model *model, const char **missing);
 
 static always_inline u16 fpu_get_16(const struct fpu *fpu, unsigned offset)
 {

@@ -12,15 +12,30 @@
 		F(SYSCALL) | F(SYSENTER) | F(LM) | F(NX) | F(CLFLUSH) | F(INVPCID) | F(PCID) |  \
 		F(SMEP) | F(SMAP) | F(FSGSBASE) | F(PREFETCHW) | F(TSC) | F(MSR))
 
-static const struct cpuid_leaf leaves_v2[] = {
+/* x86-64-v3 as the psABI has it. */
+#define FEATURES_V3 \
+	(FEATURES_V2 | F(AVX) | F(AVX2) | F(BMI1) | F(BMI2) | F(F16C) | F(FMA) | F(ABM) | F(MOVBE))
+
 #define CPUID_LEAF(leaf, subleaf, eax, ebx, ecx, edx) \
 	{leaf, subleaf, (u32)(eax), (u32)(ebx), (u32)(ecx), (u32)(edx)},
+
+static const struct cpuid_leaf leaves_v2[] = {
+#define CPUID_LEVEL '2'
 #include "x86/cpuid.def"
-#undef CPUID_LEAF
+#undef CPUID_LEVEL
 };
+
+static const struct cpuid_leaf leaves_v3[] = {
+#define CPUID_LEVEL '3'
+#include "x86/cpuid.def"
+#undef CPUID_LEVEL
+};
+
+#undef CPUID_LEAF
 
 static const struct cpu_model models[] = {
 	{"x86-64-v2", FEATURES_V2, 46, leaves_v2, ARRAY_SIZE(leaves_v2)},
+	{"x86-64-v3", FEATURES_V3, 46, leaves_v3, ARRAY_SIZE(leaves_v3)},
 };
 
 const struct cpu_model *cpu_model_find(const char *name)

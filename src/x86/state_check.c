@@ -22,7 +22,8 @@ static bool control_is_valid(const struct cpu *cpu)
 		return false;
 	if ((cpu->cr4 & CR4_PCIDE) && !long_mode)
 		return false;
-	return !(cpu->cr3 & ~cpu->physical_mask) && (!cpu->xcr0 || fpu_xcr0_is_valid(cpu->xcr0));
+	return !(cpu->cr3 & ~cpu->physical_mask) &&
+		(!cpu->xcr0 || fpu_xcr0_is_valid(cpu, cpu->xcr0));
 }
 
 /* A base of over 32 bits may be left from long mode (FS, GS, LDTR, TR): legacy accesses cut what they add up. */

@@ -12,7 +12,7 @@
 static enum status interpreter_probe(struct error *error)
 {
 	const char *missing;
-	if (fpu_host_supported(&missing))
+	if (fpu_host_supported(NULL, &missing))
 		return STATUS_OK;
 	return error_set(error, STATUS_UNSUPPORTED,
 		"this processor lacks %s, which the engine interp needs", missing);

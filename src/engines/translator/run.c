@@ -13,7 +13,7 @@
 static enum status translator_probe(struct error *error)
 {
 	const char *missing;
-	if (fpu_host_supported(&missing))
+	if (fpu_host_supported(NULL, &missing))
 		return STATUS_OK;
 	return error_set(error, STATUS_UNSUPPORTED,
 		"this processor lacks %s, which the engine translate needs", missing);

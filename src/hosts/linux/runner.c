@@ -25,6 +25,7 @@
 #include "hosts/linux/console.h"
 #include "hosts/linux/gdb_server.h"
 #include "hosts/linux/sandbox/sandbox.h"
+#include "x86/fpu.h"
 #include "x86/model.h"
 
 /* One nanosecond a tick: the cheapest to compute, and all that a software engine can resolve. */
@@ -147,6 +148,10 @@ static enum status create_machine(const struct machine_config *config)
 			error, STATUS_UNSUPPORTED, "no engine '%s' in lodge-vm", config->engine);
 	if (!parameters.model)
 		return error_set(error, STATUS_UNSUPPORTED, "no processor model '%s'", config->cpu);
+	const char *missing;
+	if (!fpu_host_supported(parameters.model, &missing))
+		return error_set(error, STATUS_UNSUPPORTED, "--cpu %s: this processor lacks %s",
+			config->cpu, missing);
 	enum status status = parameters.engine->probe(error);
 	if (status != STATUS_OK)
 		return status;

@@ -169,7 +169,7 @@ HANDLER(xsetbv)
 	u64 value = get_edx_eax(cpu);
 	require_osxsave(cpu);
 	require_cpl0(cpu);
-	if ((u32)cpu->regs[RCX] != 0 || !fpu_xcr0_is_valid(value))
+	if ((u32)cpu->regs[RCX] != 0 || !fpu_xcr0_is_valid(cpu, value))
 		raise_gp(cpu, 0);
 	cpu->xcr0 = value;
 	cpu_end_block(cpu);

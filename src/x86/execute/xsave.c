@@ -23,6 +23,18 @@ static bool is_wide(const struct insn *insn)
 	return insn->operand_size == SIZE_64;
 }
 
+/* The same of the upper halves. */
+static unsigned ymm_bytes(const struct cpu *cpu)
+{
+	return xmm_bytes(cpu);
+}
+
+/* Bytes of an area with these components, in either form: AVX is the only one behind the header. */
+static unsigned area_bytes(u64 components)
+{
+	return components & XCR0_AVX ? FPU_XSAVE_AVX_END : FPU_XSAVE_LEGACY_SIZE;
+}
+
 static u64 area_address(struct cpu *cpu, const struct insn *insn, unsigned bytes,
 	unsigned alignment, enum access_kind kind)
 {
@@ -132,6 +144,8 @@ static u64 in_use(const struct fpu *fpu)
 		used |= XCR0_X87;
 	if (!is_zero(fpu->image + FPU_XMM, FPU_XMM_END - FPU_XMM))
 		used |= XCR0_SSE;
+	if (!is_zero(fpu->ymm_high[0], sizeof(fpu->ymm_high)))
+		used |= XCR0_AVX;
 	return used;
 }
 
@@ -143,7 +157,7 @@ static void xsave_require(struct cpu *cpu)
 		raise_exception(cpu, EXCEPTION_NM);
 }
 
-/* Writes the legacy region's parts that `components` names, and MXCSR if asked. The area has been probed. */
+/* Writes the parts that `components` names, and MXCSR if asked. The area has been probed. */
 static void store_components(
 	struct cpu *cpu, const struct insn *insn, u64 linear, u64 components, bool with_mxcsr)
 {
@@ -158,15 +172,19 @@ static void store_components(
 		store_bytes(cpu, linear + FPU_XMM, image + FPU_XMM, xmm_bytes(cpu));
 	if (with_mxcsr)
 		store_bytes(cpu, linear + FPU_MXCSR, image + FPU_MXCSR, 8);
+	if (components & XCR0_AVX)
+		store_bytes(cpu, linear + FPU_XSAVE_LEGACY_SIZE, cpu->fpu.ymm_high, ymm_bytes(cpu));
 }
 
 static u64 xsave_area(struct cpu *cpu, const struct insn *insn)
 {
+	unsigned bytes;
 	u64 linear;
 
 	xsave_require(cpu);
-	linear = area_address(cpu, insn, FPU_XSAVE_LEGACY_SIZE, 64, ACCESS_WRITE);
-	paging_probe(cpu, linear, FPU_XSAVE_LEGACY_SIZE, ACCESS_WRITE, cpu->tlb_mode);
+	bytes = area_bytes(requested(cpu));
+	linear = area_address(cpu, insn, bytes, 64, ACCESS_WRITE);
+	paging_probe(cpu, linear, bytes, ACCESS_WRITE, cpu->tlb_mode);
 	return linear;
 }
 
@@ -220,15 +238,17 @@ static void header_check(struct cpu *cpu, const struct xsave_header *header)
 
 void execute_xrstor(struct cpu *cpu, const struct insn *insn)
 {
-	u8 area[FPU_XSAVE_LEGACY_SIZE];
+	u8 area[FPU_XSAVE_AVX_END];
 	struct xsave_header header;
 	struct fpu *fpu = &cpu->fpu;
 	u64 mask = requested(cpu);
 	u32 mxcsr;
 	bool compacted, load_mxcsr;
+	unsigned bytes;
 
 	xsave_require(cpu);
-	load_bytes(cpu, area_address(cpu, insn, sizeof(area), 64, ACCESS_READ), area, sizeof(area));
+	bytes = area_bytes(mask);
+	load_bytes(cpu, area_address(cpu, insn, bytes, 64, ACCESS_READ), area, bytes);
 	memcpy(&header, area + FPU_XSAVE_HEADER, sizeof(header));
 	memcpy(&mxcsr, area + FPU_MXCSR, 4);
 	header_check(cpu, &header);
@@ -244,6 +264,10 @@ void execute_xrstor(struct cpu *cpu, const struct insn *insn)
 		memcpy(fpu->image + FPU_XMM, area + FPU_XMM, xmm_bytes(cpu));
 	else if (mask & XCR0_SSE)
 		memset(fpu->image + FPU_XMM, 0, xmm_bytes(cpu));
+	if (mask & header.xstate_bv & XCR0_AVX)
+		memcpy(fpu->ymm_high, area + FPU_XSAVE_LEGACY_SIZE, ymm_bytes(cpu));
+	else if (mask & XCR0_AVX)
+		memset(fpu->ymm_high, 0, ymm_bytes(cpu));
 	if (mask & header.xstate_bv & XCR0_X87)
 		x87_take(fpu, insn, area);
 	else if (mask & XCR0_X87)

@@ -383,10 +383,102 @@ static void masked_stores_write_marked_bytes_only(void **state)
 
 static void xcr0_always_has_x87(void **state)
 {
-	assert_true(fpu_xcr0_is_valid(1));
-	assert_true(fpu_xcr0_is_valid(3));
-	assert_false(fpu_xcr0_is_valid(2));
-	assert_false(fpu_xcr0_is_valid(7));
+	assert_true(fpu_xcr0_is_valid(&cpu, 1));
+	assert_true(fpu_xcr0_is_valid(&cpu, 3));
+	assert_false(fpu_xcr0_is_valid(&cpu, 2));
+	assert_false(fpu_xcr0_is_valid(&cpu, 7));
+}
+
+static void xcr0_has_avx_in_v3_and_only_with_sse(void **state)
+{
+	cpu.model = cpu_model_find("x86-64-v3");
+	assert_true(fpu_xcr0_is_valid(&cpu, 7));
+	assert_true(fpu_xcr0_is_valid(&cpu, 3));
+	assert_false(fpu_xcr0_is_valid(&cpu, 5));
+	assert_false(fpu_xcr0_is_valid(&cpu, 15));
+}
+
+/* With AVX on, or skips the test where the host has none. */
+static void start_v3(void)
+{
+	const char *missing;
+
+	cpu.model = cpu_model_find("x86-64-v3");
+	cpu.xcr0 = XCR0_X87 | XCR0_SSE | XCR0_AVX;
+	if (!fpu_host_supported(cpu.model, &missing))
+		skip();
+	memset(cpu.fpu.ymm_high, 0x55, sizeof(cpu.fpu.ymm_high));
+}
+
+#define VADDPS_XMM0 0xc5, 0xf0, 0x58, 0xc2 /* xmm0 = xmm1 + xmm2 */
+
+static void avx_needs_osxsave_xcr0_and_protected_mode(void **state)
+{
+	start_v3();
+	assert_int_equal(RUN(VADDPS_XMM0), -1);
+	cpu.cr0 |= CR0_EM; /* which means nothing here */
+	assert_int_equal(RUN(VADDPS_XMM0), -1);
+	cpu.cr0 |= CR0_TS;
+	assert_int_equal(RUN(VADDPS_XMM0), EXCEPTION_NM);
+	cpu.cr4 &= ~CR4_OSXSAVE;
+	assert_int_equal(RUN(VADDPS_XMM0), EXCEPTION_UD);
+	cpu.cr4 |= CR4_OSXSAVE;
+	cpu.cr0 &= ~CR0_TS;
+	cpu.xcr0 = XCR0_X87 | XCR0_SSE;
+	assert_int_equal(RUN(VADDPS_XMM0), EXCEPTION_UD);
+	cpu.xcr0 |= XCR0_AVX;
+	cpu.cr0 &= ~CR0_PE;
+	assert_int_equal(RUN(VADDPS_XMM0), EXCEPTION_UD);
+	assert_int_equal(RUN(0xc4, 0xe2, 0x70, 0xf2, 0xc2), EXCEPTION_UD); /* andn */
+}
+
+static void vex_clears_upper_halves_and_sse_keeps_them(void **state)
+{
+	start_v3();
+	assert_int_equal(RUN(0x0f, 0x58, 0xc2), -1); /* addps xmm0, xmm2 */
+	assert_int_equal(cpu.fpu.ymm_high[0][0], 0x55);
+	assert_int_equal(RUN(VADDPS_XMM0), -1);
+	assert_int_equal(cpu.fpu.ymm_high[0][0], 0);
+	assert_int_equal(cpu.fpu.ymm_high[1][0], 0x55);
+	assert_int_equal(RUN(0xc5, 0xf8, 0x77), -1); /* vzeroupper */
+	assert_int_equal(cpu.fpu.ymm_high[15][15], 0);
+}
+
+static void xsave_has_the_upper_halves_behind_the_header(void **state)
+{
+	u32 result[4];
+
+	start_v3();
+	cpuid_read(&cpu, 0xd, 0, result);
+	assert_int_equal(result[0], 7);
+	assert_int_equal(result[1], 832);
+	cpuid_read(&cpu, 0xd, 2, result);
+	assert_int_equal(result[0], 256);
+	assert_int_equal(result[1], 576);
+	cpu.regs[RAX] = 7;
+	assert_int_equal(RUN(0x0f, 0xae, 0x27), -1); /* xsave */
+	assert_int_equal(quad_at(512) & XCR0_AVX, XCR0_AVX);
+	assert_int_equal(quad_at(576), 0x5555555555555555);
+	assert_int_equal(quad_at(824), 0x5555555555555555);
+	set_quad(824, 1);
+	assert_int_equal(RUN(0x0f, 0xae, 0x2f), -1); /* xrstor */
+	assert_int_equal(cpu.fpu.ymm_high[15][8], 1);
+	set_quad(512, 3);
+	assert_int_equal(RUN(0x0f, 0xae, 0x2f), -1); /* the component's initial state */
+	assert_int_equal(cpu.fpu.ymm_high[0][0], 0);
+	assert_int_equal(RUN(0x0f, 0xae, 0x27), -1);
+	assert_int_equal(quad_at(512) & XCR0_AVX, 0);
+}
+
+static void masked_elements_do_not_fault(void **state)
+{
+	start_v3();
+	memset(cpu.fpu.image + FPU_XMM + 16, 0, 16);
+	cpu.regs[RDI] = NON_CANONICAL;
+	assert_int_equal(RUN(0xc4, 0xe2, 0x71, 0x2c, 0x07), -1); /* vmaskmovps xmm0, xmm1, [rdi] */
+	assert_int_equal(RUN(0xc4, 0xe2, 0x71, 0x2e, 0x07), -1); /* and stored */
+	cpu.fpu.image[FPU_XMM + 16 + 7] = 0x80;
+	assert_int_equal(RUN(0xc4, 0xe2, 0x71, 0x2c, 0x07), EXCEPTION_GP);
 }
 
 #define TEST(name) cmocka_unit_test_setup(name, start)
@@ -414,6 +506,11 @@ int main(void)
 		TEST(xrstor_refuses_bad_headers),
 		TEST(masked_stores_write_marked_bytes_only),
 		TEST(xcr0_always_has_x87),
+		TEST(xcr0_has_avx_in_v3_and_only_with_sse),
+		TEST(avx_needs_osxsave_xcr0_and_protected_mode),
+		TEST(vex_clears_upper_halves_and_sse_keeps_them),
+		TEST(xsave_has_the_upper_halves_behind_the_header),
+		TEST(masked_elements_do_not_fault),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
