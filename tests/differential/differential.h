@@ -51,6 +51,7 @@ struct state {
 	u64 regs[16];
 	u64 rip, rflags;
 	u8 fpu[512] __attribute__((aligned(16))); /* FXSAVE, 64-bit form */
+	u8 ymm_high[16][16];			  /* all zero where the host has no AVX */
 };
 
 struct outcome {
@@ -93,6 +94,8 @@ bool random_chance(struct random *random, unsigned percent);
 u64 random_integer(struct random *random);
 /* XMM and x87 contents, control words, flags. */
 void random_fpu(struct random *random, u8 image[512]);
+/* 16 bytes of the same kinds. */
+void random_lanes(struct random *random, u8 *to);
 /* Memory, with floating-point values of the kinds that matter among it. */
 void random_data(struct random *random, u8 *data, u64 bytes);
 
@@ -109,6 +112,7 @@ void native_init(void);
 u64 native_fs_base(void);
 u64 native_gs_base(void);
 bool native_has(unsigned feature); /* enum cpu_feature */
+bool native_has_avx(void);	   /* and all that goes with it in the model x86-64-v3 */
 bool native_is_intel(void);
 bool native_fdp_on_exceptions_only(void);
 /* Sets both sides' memory from the template and the case's patches. */

@@ -84,6 +84,9 @@ static const struct {
 		"the target may be looked at before the push or after"},
 	{"sse_maskmov", HOST_ANY, ALL_MODES, KNOWN_PAGE_FAULT,
 		"whether bytes that are not stored fault is the implementation's"},
+	{"avx_vmaskmov", HOST_ANY, ALL_MODES, KNOWN_PAGE_FAULT, "the same"},
+	{"avx_masked_store", HOST_ANY, ALL_MODES, KNOWN_CR2,
+		"of elements on both sides of a page's end"},
 	{"mmx_maskmov", HOST_ANY, ALL_MODES, KNOWN_PAGE_FAULT, "the same"},
 	{"fxsave", HOST_ANY, ALL_MODES, KNOWN_CR2, "accessed in parts"},
 	{"fxrstor", HOST_ANY, ALL_MODES, KNOWN_CR2, "accessed in parts"},
@@ -168,6 +171,20 @@ static void compare_fpu(const struct outcome *native, const struct outcome *mode
 	}
 }
 
+static void compare_ymm(
+	const struct outcome *native, const struct outcome *model, struct difference *d)
+{
+	for (unsigned i = 0; i < 32; i++) {
+		u64 a, b;
+		char name[16];
+		memcpy(&a, native->state.ymm_high[0] + 8 * i, 8);
+		memcpy(&b, model->state.ymm_high[0] + 8 * i, 8);
+		snprintf(name, sizeof(name), "ymm%u.%u", i / 2, i % 2 + 2);
+		if (a != b)
+			differ(d, name, a, b);
+	}
+}
+
 static void compare_fault(const struct outcome *native, const struct outcome *model, unsigned known,
 	struct difference *d)
 {
@@ -208,6 +225,7 @@ static bool compare(const struct test_case *test, const struct outcome *native,
 	if ((native->state.rflags ^ model->state.rflags) & mask)
 		differ(d, "rflags", native->state.rflags & mask, model->state.rflags & mask);
 	compare_fpu(native, model, known, d);
+	compare_ymm(native, model, d);
 	if (!(known & KNOWN_MEMORY))
 		compare_data(native, model, d);
 	return !d->length;
@@ -253,6 +271,14 @@ static void print_before(const struct test_case *test)
 		memcpy(&high, fpu + 168 + 16 * i, 8);
 		printf("  xmm%u %016llx:%016llx\n", i, (unsigned long long)high,
 			(unsigned long long)low);
+	}
+	for (unsigned i = 0; i < 16 && opcode_rows[test->row].map >= 4; i++) {
+		u64 quads[4];
+		memcpy(quads, fpu + 160 + 16 * i, 16);
+		memcpy(quads + 2, test->before.ymm_high[i], 16);
+		printf("    ymm%-2u %016llx:%016llx:%016llx:%016llx\n", i,
+			(unsigned long long)quads[3], (unsigned long long)quads[2],
+			(unsigned long long)quads[1], (unsigned long long)quads[0]);
 	}
 	(void)insn;
 }

@@ -98,6 +98,11 @@ static bool size_follows_prefix(const struct generator *g)
 	return g->row->size_rule != SIZE_RULE_NONE;
 }
 
+static bool is_vex(const struct opcode_row *row)
+{
+	return row->map > OPCODE_MAP_VEX;
+}
+
 static void emit_mandatory(struct generator *g)
 {
 	struct random *random = &g->random;
@@ -124,7 +129,8 @@ static void emit_prefixes(struct generator *g, bool memory)
 {
 	struct random *random = &g->random;
 	bool wide = g->test->mode == SIZE_64;
-	emit_mandatory(g);
+	if (!is_vex(g->row))
+		emit_mandatory(g);
 	bool other_address_size = random_chance(random, wide ? 8 : 20);
 	if (other_address_size)
 		emit(g->test, 0x67);
@@ -135,7 +141,7 @@ static void emit_prefixes(struct generator *g, bool memory)
 	}
 	if (memory && (g->row->attributes & ROW_LOCK) && random_chance(random, 25))
 		emit(g->test, 0xf0);
-	if (!wide)
+	if (!wide || is_vex(g->row))
 		return;
 	u8 rex = (u8)(0x40 | random_below(random, 16));
 	if (g->row->attributes & ROW_REXW)
@@ -148,6 +154,40 @@ static void emit_prefixes(struct generator *g, bool memory)
 		emit(g->test, rex);
 }
 
+static bool pick_bit(struct generator *g, u32 must_be_set, u32 must_be_clear)
+{
+	if (g->row->attributes & (must_be_set | must_be_clear))
+		return g->row->attributes & must_be_set;
+	return random_chance(&g->random, 50);
+}
+
+/* C4 or C5 up to the opcode; outside 64-bit code the bits that would make it LES or LDS are what they must be. */
+static void emit_vex(struct generator *g)
+{
+	static const u8 pp[] = {[ROW_PREFIX_NONE] = 0,
+		[ROW_PREFIX_66] = 1,
+		[ROW_PREFIX_F3] = 2,
+		[ROW_PREFIX_F2] = 3};
+	bool wide = g->test->mode == SIZE_64;
+	bool has_vvvv = row_has_kind(g->row, OPERAND_H) || row_has_kind(g->row, OPERAND_K);
+	unsigned rxb = (unsigned)random_below(&g->random, 8), w = pick_bit(g, ROW_REXW, ROW_NOREXW);
+	unsigned vvvv = has_vvvv ? (unsigned)random_below(&g->random, 16) : 0;
+	if (!wide && !has_vvvv)
+		vvvv = (unsigned)random_below(&g->random, 2) << 3;
+	unsigned second = pick_bit(g, ROW_L1, ROW_L0) << 2 | pp[g->row->prefixes];
+	if (!wide)
+		rxb &= 1;
+	if (g->row->map == OPCODE_MAP_VEX + 1 && !w && !(rxb & 3) &&
+		random_chance(&g->random, 70)) {
+		emit(g->test, 0xc5);
+		emit(g->test, (~rxb & 4) << 5 | (~(wide ? vvvv : vvvv & 7) & 15) << 3 | second);
+		return;
+	}
+	emit(g->test, 0xc4);
+	emit(g->test, (~rxb & 7) << 5 | (g->row->map - OPCODE_MAP_VEX));
+	emit(g->test, w << 7 | (~vvvv & 15) << 3 | second);
+}
+
 static void emit_modrm(struct generator *g, bool memory)
 {
 	struct random *random = &g->random;
@@ -155,6 +195,8 @@ static void emit_modrm(struct generator *g, bool memory)
 	u8 modrm = (u8)random_next(random);
 	modrm = memory ? (u8)((modrm & 0x3f) | random_below(random, 3) << 6) : modrm | 0xc0;
 	modrm = (u8)((modrm & ~g->row->modrm_mask) | g->row->modrm_value);
+	if (g->row->attributes & ROW_VSIB)
+		modrm = (modrm & ~7) | 4;
 	emit(test, modrm);
 	u8 mod = modrm >> 6, rm = modrm & 7, sib = 0;
 	if (mod == 3)
@@ -212,7 +254,9 @@ static bool generate_bytes(struct generator *g)
 	bool memory = row->has_modrm && (row->forms & 2) &&
 		(!(row->forms & 1) || random_chance(&g->random, 55));
 	emit_prefixes(g, memory);
-	for (unsigned i = 0; i < 2 && maps[row->map][i]; i++)
+	if (is_vex(row))
+		emit_vex(g);
+	for (unsigned i = 0; i < 2 && !is_vex(row) && maps[row->map][i]; i++)
 		emit(test, maps[row->map][i]);
 	emit(test, row->opcode + (unsigned)random_below(&g->random, row->opcodes));
 	if (row->has_modrm)
@@ -412,6 +456,23 @@ static bool uses_register(const struct generator *g, unsigned name)
 	return g->test->insn.base == name * 8 || g->test->insn.index == name * 8;
 }
 
+/* A gather's indexes: near each other mostly, so that some of the elements do not fault. */
+static void set_index_vector(struct generator *g)
+{
+	struct state *state = &g->test->before;
+	unsigned bytes = g->test->insn.opcode & 1 ? 8 : 4, number = g->test->insn.rm;
+	u8 vector[32];
+
+	for (unsigned i = 0; i < sizeof(vector); i += bytes) {
+		u64 value = random_below(&g->random, 64) - 32;
+		if (random_chance(&g->random, 5))
+			value = random_next(&g->random) & 0x1fff;
+		memcpy(vector + i, &value, bytes);
+	}
+	memcpy(state->fpu + 160 + 16 * number, vector, 16);
+	memcpy(state->ymm_high[number], vector + 16, 16);
+}
+
 static bool place_operands(struct generator *g, u64 *place)
 {
 	struct test_case *test = g->test;
@@ -438,6 +499,8 @@ static bool place_operands(struct generator *g, u64 *place)
 	/* The component mask is not an address. */
 	if (row_is_xsave(row) && (uses_register(g, RAX) || uses_register(g, RDX)))
 		return false;
+	if (row->attributes & ROW_VSIB)
+		set_index_vector(g);
 	bool bits = semantics_begin(row, "bt") && row_has_kind(row, OPERAND_G);
 	if (bits && !limit_bit_offset(g))
 		return false;
@@ -457,6 +520,8 @@ static void set_registers(struct generator *g)
 	state->rip = CODE_START;
 	state->rflags = 0x202 | (random_next(&g->random) & RFLAGS_ARITHMETIC);
 	random_fpu(&g->random, state->fpu);
+	for (unsigned i = 0; i < 16 && native_has_avx(); i++)
+		random_lanes(&g->random, state->ymm_high[i]);
 }
 
 /* Dividends whose quotient may fit. */
@@ -506,10 +571,10 @@ static bool set_branch_target(struct generator *g, u64 place)
 	return place - (DATA_LINEAR + DATA_READ_ONLY) > 4096 - bytes;
 }
 
-/* Of the state components, x87 and SSE. */
+/* Of the state components, x87, SSE and AVX. */
 static void set_components(struct generator *g)
 {
-	g->test->before.regs[RAX] = random_below(&g->random, 4);
+	g->test->before.regs[RAX] = random_below(&g->random, native_has_avx() ? 8 : 4);
 	g->test->before.regs[RDX] = 0;
 }
 
@@ -520,7 +585,9 @@ static void set_xsave_area(struct generator *g, u64 place)
 	patch(g->test, place + 24,
 		random_next(random) & (random_chance(random, 90) ? 0xffbf : 0x1ffff), 4);
 	patch(g->test, place + 512,
-		random_below(random, 4) | (random_chance(random, 5) ? BIT(62) : 0), 8);
+		random_below(random, native_has_avx() ? 8 : 4) |
+			(random_chance(random, 5) ? BIT(62) : 0),
+		8);
 	for (unsigned i = 8; i < 64; i += 8)
 		patch(g->test, place + 512 + i, random_chance(random, 1), 8);
 }

@@ -133,12 +133,12 @@ void model_init(void)
 	memset(cpu, 0, sizeof(*cpu));
 	tables_build();
 	cpu->environment = &environment;
-	cpu->model = cpu_model_find("x86-64-v2");
+	cpu->model = cpu_model_find(native_has_avx() ? "x86-64-v3" : "x86-64-v2");
 	cpu_reset(cpu, true);
 	cpu->cr0 = CR0_PE | CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP;
 	cpu->cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE;
 	cpu->efer = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
-	cpu->xcr0 = XCR0_X87 | XCR0_SSE;
+	cpu->xcr0 = XCR0_X87 | XCR0_SSE | (native_has_avx() ? XCR0_AVX : 0);
 	cpu->cr3 = TABLES;
 	cpu->cpl = 3;
 	/* A task state without I/O permissions. */
@@ -152,6 +152,7 @@ static void state_load(const struct test_case *test)
 	cpu->regs[REGISTER_ZERO] = 0;
 	flags_set(cpu, test->before.rflags);
 	memcpy(cpu->fpu.image, test->before.fpu, sizeof(test->before.fpu));
+	memcpy(cpu->fpu.ymm_high, test->before.ymm_high, sizeof(test->before.ymm_high));
 	memset(&cpu->fault, 0, sizeof(cpu->fault));
 	cpu->pending = 0;
 	segments_set(test);
@@ -186,6 +187,7 @@ void model_run(const struct test_case *test, const u8 *template, struct outcome 
 	outcome->state.rip = cpu->regs[RIP];
 	outcome->state.rflags = flags_get(cpu);
 	memcpy(outcome->state.fpu, cpu->fpu.image, sizeof(outcome->state.fpu));
+	memcpy(outcome->state.ymm_high, cpu->fpu.ymm_high, sizeof(outcome->state.ymm_high));
 	outcome->vector = cpu->fault.vector;
 	outcome->error_code = cpu->fault.error_code;
 	outcome->cr2 = outcome->vector == 14 && outcome->faulted ? cpu->fault.cr2 : 0;

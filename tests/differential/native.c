@@ -18,11 +18,14 @@
 #include <unistd.h>
 #include "differential.h"
 #include "x86/features.h"
+#include "x86/fpu.h"
+#include "x86/model.h"
 
 /* What the trampoline loads and the handler fills. */
 extern struct state native_state;
 extern u64 native_rsp; /* the host's */
 extern u16 native_ss;
+extern u8 native_avx;
 extern struct {
 	u32 rip;
 	u16 cs;
@@ -33,14 +36,16 @@ extern const u8 native_exit[];
 struct state native_state __attribute__((aligned(64)));
 u64 native_rsp;
 u16 native_ss;
+u8 native_avx; /* YMM's upper halves are loaded, too */
 typeof(native_far) native_far;
 
 static struct outcome *native_outcome;
 static u64 native_gs;
 
-/* Offsets of struct state: regs 0, rip 128, rflags 136, fpu 144. */
-_Static_assert(
-	offsetof(struct state, rflags) == 136 && offsetof(struct state, fpu) == 144, "trampoline");
+/* Offsets of struct state: regs 0, rip 128, rflags 136, fpu 144, ymm_high 656. */
+_Static_assert(offsetof(struct state, rflags) == 136 && offsetof(struct state, fpu) == 144 &&
+		offsetof(struct state, ymm_high) == 656,
+	"trampoline");
 
 __asm__(".text\n"
 	".globl native_enter, native_exit\n"
@@ -48,6 +53,12 @@ __asm__(".text\n"
 	"	pushq %rbx\n	pushq %rbp\n	pushq %r12\n	pushq %r13\n	pushq %r14\n	pushq %r15\n"
 	"	movq %rsp, native_rsp(%rip)\n"
 	"	fxrstorq native_state+144(%rip)\n"
+	"	cmpb $0, native_avx(%rip)\n"
+	"	je 1f\n"
+	"	.irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15\n"
+	"	vinsertf128 $1, native_state+656+16*\\n(%rip), %ymm\\n, %ymm\\n\n"
+	"	.endr\n"
+	"1:\n"
 	"	pushq native_state+136(%rip)\n"
 	"	popfq\n"
 	"	movq native_state+0(%rip), %rax\n"
@@ -69,8 +80,28 @@ __asm__(".text\n"
 	"	movq native_state+32(%rip), %rsp\n"
 	"	ljmpl *native_far(%rip)\n"
 	"native_exit:\n"
+	"	cmpb $0, native_avx(%rip)\n"
+	"	je 1f\n"
+	"	vzeroupper\n"
+	"1:\n"
 	"	popq %r15\n	popq %r14\n	popq %r13\n	popq %r12\n	popq %rbp\n	popq %rbx\n"
 	"	ret\n");
+
+/*
+ * Linux's frame is an XSAVE area in the standard form if it says so in what FXSAVE leaves to software: AVX's component
+ * is at 576, and zero where XSTATE_BV has no bit.
+ */
+static void ymm_from_frame(struct state *state, const u8 *frame)
+{
+	u32 magic;
+	u64 saved;
+
+	memset(state->ymm_high, 0, sizeof(state->ymm_high));
+	memcpy(&magic, frame + 464, sizeof(magic));
+	memcpy(&saved, frame + 512, sizeof(saved));
+	if (native_avx && magic == 0x46505853 /* FP_XSTATE_MAGIC1 */ && (saved & XCR0_AVX))
+		memcpy(state->ymm_high, frame + 576, sizeof(state->ymm_high));
+}
 
 static void state_from_frame(struct state *state, const ucontext_t *context)
 {
@@ -81,6 +112,7 @@ static void state_from_frame(struct state *state, const ucontext_t *context)
 	state->rip = (u64)context->uc_mcontext.gregs[REG_RIP];
 	state->rflags = (u64)context->uc_mcontext.gregs[REG_EFL];
 	memcpy(state->fpu, context->uc_mcontext.fpregs, sizeof(state->fpu));
+	ymm_from_frame(state, (const u8 *)context->uc_mcontext.fpregs);
 }
 
 /* A trap or a fetch that faults, both beyond the instruction, mean that it completed. */
@@ -192,6 +224,8 @@ static void ldt_set(void)
 
 void native_init(void)
 {
+	const char *missing; /* asked once: CPUID takes long in a virtual machine */
+	native_avx = fpu_host_supported(cpu_model_find("x86-64-v3"), &missing);
 	handlers_install();
 	map_fixed(CODE_LINEAR, 2 * 4096, PROT_READ | PROT_WRITE | PROT_EXEC);
 	map_fixed(DATA_LINEAR, DATA_WRITABLE_BYTES, PROT_READ | PROT_WRITE);
@@ -317,6 +351,11 @@ bool native_has(unsigned feature)
 			return cpuid_bit(b->leaf, b->subleaf, b->reg, b->bit);
 	}
 	return true;
+}
+
+bool native_has_avx(void)
+{
+	return native_avx;
 }
 
 bool native_is_intel(void)

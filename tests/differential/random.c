@@ -153,7 +153,7 @@ static u64 random_double(struct random *random)
 		(u64)(1000 + random_below(random, 80)) << 52;
 }
 
-static void random_lanes(struct random *random, u8 *to)
+void random_lanes(struct random *random, u8 *to)
 {
 	u64 lanes[2];
 	for (unsigned i = 0; i < 2; i++) {
