@@ -571,6 +571,18 @@ static bool set_branch_target(struct generator *g, u64 place)
 	return place - (DATA_LINEAR + DATA_READ_ONLY) > 4096 - bytes;
 }
 
+/* A push onto the code's pages, which are the processor's only. Operands with a base of RSP may bring that about. */
+static bool stack_is_code(const struct generator *g)
+{
+	const struct test_case *test = g->test;
+	u64 top = test->before.regs[RSP];
+	if (test->mode != SIZE_64 && test->ss == LDT_SELECTOR(LDT_DATA_16))
+		top = (u16)top;
+	if (test->mode != SIZE_64)
+		top = (u32)(top + selector_base(test->ss));
+	return top - (CODE_LINEAR - 64) < 2 * 4096 + 128;
+}
+
 /* Of the state components, x87, SSE and AVX. */
 static void set_components(struct generator *g)
 {
@@ -645,6 +657,8 @@ bool case_generate(struct test_case *test, u64 seed, unsigned row, unsigned numb
 	if (semantics_begin(g.row, "enter") || semantics_begin(g.row, "leave"))
 		set_stack_pointer(&g, RBP);
 	if (!place_operands(&g, &place))
+		return false;
+	if (row_uses_stack(g.row) && stack_is_code(&g))
 		return false;
 	if (semantics_begin(g.row, "xrstor"))
 		set_xsave_area(&g, place);
