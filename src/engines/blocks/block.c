@@ -78,28 +78,50 @@ static u64 granule_mask(u64 offset, u64 bytes)
 	return bits_mask(last - first + 1) << first;
 }
 
+#define CROSSING_BYTES 14 /* at most, of an instruction in its second page */
+
+static void unlink_block(struct block *block)
+{
+	struct block **link = &block->page->chains[block->offset / PAGE_GRANULES];
+	while (*link != block)
+		link = &(*link)->next;
+	*link = block->next;
+	if (!block->next_page)
+		return;
+	link = &block->next_page->crossing;
+	while (*link != block)
+		link = &(*link)->next_crossing;
+	*link = block->next_crossing;
+}
+
+static void drop_block(struct block_cache *cache, struct block *block)
+{
+	unlink_block(block);
+	block->count = 0;
+	if (block->translation)
+		cache->dropped(cache, block);
+}
+
 /* Drops the page's blocks in `written` granules, and recomputes where there are still some. */
 static bool drop_blocks(struct block_cache *cache, struct code_page *page, u64 written)
 {
 	u64 remaining = 0;
 	bool dropped = false;
 	for (unsigned i = 0; i < PAGE_GRANULES; i++) {
-		for (struct block **link = &page->chains[i]; *link;) {
-			struct block *block = *link;
+		for (struct block *block = page->chains[i], *next; block; block = next) {
 			u64 mask = granule_mask(block->offset, block->bytes);
+			next = block->next;
 			if (mask & written) {
-				block->count = 0;
-				if (block->translation)
-					cache->dropped(cache, block);
-				*link = block->next;
+				drop_block(cache, block);
 				dropped = true;
 			} else {
 				remaining |= mask;
-				link = &block->next;
 			}
 		}
 	}
-	page->granules = remaining;
+	for (; page->crossing && written & 1; dropped = true)
+		drop_block(cache, page->crossing);
+	page->granules = remaining | (page->crossing != NULL);
 	return dropped;
 }
 
@@ -213,31 +235,125 @@ static struct block *decode_block(
 	return block;
 }
 
-static struct block *make_block(
-	struct block_cache *cache, u64 linear, const u8 *host, u64 physical, bool *full)
+/* From here on writes to it are told. */
+static void page_begin(struct block_cache *cache, struct code_page *page)
 {
-	struct cpu *cpu = cache->cpu;
+	if (page->granules)
+		return;
+	cache->watch(cache->cpu, page->physical, true);
+	tlb_protect_physical(&cache->cpu->tlb, page->physical);
+}
+
+/* It holds nothing after all. */
+static void page_end(struct block_cache *cache, struct code_page *page)
+{
+	if (!page->granules)
+		cache->watch(cache->cpu, page->physical, false);
+}
+
+static void page_add(struct block_cache *cache, struct code_page *page, struct block *block)
+{
+	struct block **chain = &page->chains[block->offset / PAGE_GRANULES];
+	block_cache_take(cache, sizeof(*block) + block->count * sizeof(struct insn));
+	block->page = page;
+	block->next = *chain;
+	*chain = block;
+	page->granules |= granule_mask(block->offset, block->bytes);
+}
+
+static struct block *make_block(
+	struct block_cache *cache, u64 linear, const struct code_location *at, bool *full)
+{
 	u64 offset = linear & ~PAGE_MASK;
-	u64 available = limit_bytes(cpu, PAGE_SIZE - offset);
+	u64 available = limit_bytes(cache->cpu, PAGE_SIZE - offset);
 	bool cacheable;
-	struct code_page *page = page_get(cache, physical);
-	if (page && !page->granules) {
-		cache->watch(cpu, physical, true);
-		tlb_protect_physical(&cpu->tlb, physical);
-	}
-	struct block *block =
-		page ? decode_block(cache, host, offset, available, &cacheable) : NULL;
+	struct code_page *page = page_get(cache, at->physical);
+	*full = true;
+	if (!page)
+		return NULL;
+	page_begin(cache, page);
+	struct block *block = decode_block(cache, at->host, offset, available, &cacheable);
 	*full = !block;
 	if (!block || !cacheable) {
-		if (page && !page->granules)
-			cache->watch(cpu, physical, false);
+		page_end(cache, page);
 		return NULL;
 	}
-	block_cache_take(cache, sizeof(*block) + block->count * sizeof(struct insn));
-	block->next = page->chains[offset / PAGE_GRANULES];
-	page->chains[offset / PAGE_GRANULES] = block;
-	page->granules |= granule_mask(offset, block->bytes);
+	page_add(cache, page, block);
 	return block;
+}
+
+/* The instruction's bytes in two pages. */
+static void crossing_decode(struct block_cache *cache, struct block *block,
+	const struct code_location *at, const struct code_location *next)
+{
+	struct cpu *cpu = cache->cpu;
+	u8 bytes[16] = {0};
+	ram_copy_code(bytes, at->host + block->offset, block->bytes);
+	ram_copy_code(bytes + block->bytes, next->host, 15 - block->bytes);
+	(void)!decode(bytes, 15, cpu->code_size, cpu->model->features, &block->insns[0]);
+	block->count = 1;
+}
+
+/* A block of the one instruction at the page's end. NULL: no room. */
+static struct block *make_crossing(struct block_cache *cache, u64 linear,
+	const struct code_location *at, const struct code_location *next)
+{
+	struct cpu *cpu = cache->cpu;
+	struct code_page *page = page_get(cache, at->physical);
+	struct code_page *next_page = page ? page_get(cache, next->physical) : NULL;
+	struct block *block = (struct block *)(cache->arena + cache->used_bytes);
+	if (!next_page ||
+		cache->arena_bytes - cache->used_bytes < sizeof(*block) + 2 * sizeof(struct insn))
+		return NULL;
+	page_begin(cache, page);
+	if (next_page != page)
+		page_begin(cache, next_page);
+	*block = (struct block){.offset = (u16)(linear & ~PAGE_MASK),
+		.bytes = (u16)(PAGE_SIZE - (linear & ~PAGE_MASK)),
+		.code_size = cpu->code_size,
+		.is_user = cpu->cpl == 3};
+	crossing_decode(cache, block, at, next);
+	page_add(cache, page, block);
+	block->next_page = next_page;
+	block->next_crossing = next_page->crossing;
+	next_page->crossing = block;
+	next_page->granules |= granule_mask(0, CROSSING_BYTES);
+	return block;
+}
+
+/*
+ * The one that is there already, or a new one. at->is_global becomes what both pages are. NULL: by single_insn.
+ */
+static struct block *crossing_get(
+	struct block_cache *cache, u64 linear, struct block *block, struct code_location *at)
+{
+	struct cpu *cpu = cache->cpu;
+	struct code_location next;
+	if (cpu->code_size != SIZE_64 || PAGE_SIZE - (linear & ~PAGE_MASK) > CROSSING_BYTES ||
+		!paging_code_page(cpu, (linear & PAGE_MASK) + PAGE_SIZE, &next))
+		return NULL;
+	if (block && block->next_page->physical != next.physical) {
+		drop_block(cache, block); /* mapped otherwise here */
+		block = NULL;
+	}
+	at->is_global &= next.is_global;
+	return block ? block : make_crossing(cache, linear, at, &next);
+}
+
+/* The block at RIP in the page `at`, found or made. NULL: it cannot be cached. */
+static struct block *block_get(struct block_cache *cache, u64 linear, struct code_location *at)
+{
+	struct code_page *page = page_find(cache, at->physical);
+	struct block *block = page ? chain_find(cache->cpu, page, linear & ~PAGE_MASK) : NULL;
+	bool full;
+	if (block)
+		return block->next_page ? crossing_get(cache, linear, block, at) : block;
+	block = make_block(cache, linear, at, &full);
+	if (full) {
+		block_cache_empty(cache);
+		block = make_block(cache, linear, at, &full);
+	}
+	return block ? block : crossing_get(cache, linear, NULL, at);
 }
 
 struct block *block_find_slow(struct block_cache *cache)
@@ -248,19 +364,8 @@ struct block *block_find_slow(struct block_cache *cache)
 	limit_bytes(cpu, 1);
 	if (!paging_code_page(cpu, linear, &at))
 		return single_insn(cache, linear);
-	struct code_page *page = page_find(cache, at.physical);
-	struct block *block = page ? chain_find(cpu, page, linear & ~PAGE_MASK) : NULL;
-	if (!block) {
-		bool full;
-		block = make_block(cache, linear, at.host, at.physical, &full);
-		if (full) {
-			block_cache_empty(cache);
-			block = make_block(cache, linear, at.host, at.physical, &full);
-		}
-		if (!block)
-			return single_insn(cache, linear);
-	}
-	if (!block_within_limit(cpu, block))
+	struct block *block = block_get(cache, linear, &at);
+	if (!block || !block_within_limit(cpu, block))
 		return single_insn(cache, linear);
 	struct jump_entry *entry = block_jump_entry(cache, linear);
 	u64 code_key = at.is_global ? cpu->code_key_global : cpu->code_key;

@@ -27,6 +27,10 @@ struct block {
 	u16 bytes;			 /* what it was decoded from */
 	u8 code_size;			 /* enum insn_size */
 	bool is_user;			 /* found at CPL 3 */
+	struct code_page *page;
+	/* One instruction that goes on in another page (64-bit code only), and the next such block there. */
+	struct code_page *next_page;
+	struct block *next_crossing;
 	struct insn insns[];
 };
 
@@ -35,6 +39,7 @@ struct code_page {
 	u64 physical;
 	u64 granules;			     /* where there are blocks */
 	struct block *chains[PAGE_GRANULES]; /* by the granule in which a block begins */
+	struct block *crossing;		     /* blocks that begin in another page and end here */
 };
 
 #define PAGE_HASH 4096

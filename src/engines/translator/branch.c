@@ -7,6 +7,12 @@ static bool is_other_page(i64 offset)
 	return offset < 0 || offset >= (i64)PAGE_SIZE;
 }
 
+/* What is there depends on another page's mapping: an instruction may go on in the next one. */
+static bool needs_key(i64 offset)
+{
+	return offset < 0 || offset > (i64)PAGE_SIZE - 15;
+}
+
 /* Backwards something must look whether the run loop is wanted: every loop has a backward branch, or an indirect one. */
 static void emit_poll(struct build *b, struct aside *aside)
 {
@@ -51,15 +57,15 @@ void build_edge_to(struct build *b, i64 offset, enum aside_kind kind, i32 stack)
 	aside->edge = number;
 	if (offset <= b->block->offset)
 		emit_poll(b, aside);
-	if (is_other_page(offset))
+	if (needs_key(offset))
 		emit_key_check(b, aside, edge);
 	if (stack)
 		emit_lea(b->code, host_register(RSP), place_base(host_register(RSP), stack));
 	if (is_other_page(offset))
 		emit_page_step(b, offset);
 	edge->jump = emit_jmp(b->code);
-	/* Not linked, an edge to another page is left at its key. Within the page it is left here, and must find all as it was. */
-	if (!is_other_page(offset)) {
+	/* Not linked, an edge with a key is left there. Without one it is left here, and must find all as it was. */
+	if (!needs_key(offset)) {
 		aside = stack ? aside_open(b, kind) : aside;
 		aside->edge = number;
 		aside->undo_stack = -stack;
