@@ -256,6 +256,8 @@ void vcpu_init(struct vcpu *vcpu, struct machine *machine, unsigned index)
 	vcpu->cpu.environment = &vcpu_environment;
 	vcpu->cpu.apic_id = index;
 	vcpu->cpu.tsc_hz = machine->clock.tsc_hz;
+	if (counts_insns(vcpu)) /* debug traps are the instruction's own */
+		vcpu->cpu.pending_waits = ~(u32)PENDING_TRAP;
 	vcpu->cpu.physical_mask = bits_mask(vcpu->cpu.model->physical_bits);
 	cpu_reset(&vcpu->cpu, index == 0);
 	state_register(machine, &vcpu->state, names[index], &vcpu_state, vcpu);

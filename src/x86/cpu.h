@@ -210,6 +210,7 @@ struct cpu {
 		insn_end; /* the loop ends before this one; NULL asks it to end after the current one */
 	u64 insns_retired; /* up to the start of the current block run (engine) */
 	u32 pending;	   /* enum cpu_pending; atomic */
+	u32 pending_waits; /* its bits that a repeated string instruction does not stop for: execute/string.h */
 	u8 cpl;
 	u8 code_size;	     /* enum insn_size of CS: SIZE_16, SIZE_32 or SIZE_64 */
 	u8 stack_size;	     /* enum insn_size of the stack pointer: SS.B, or SIZE_64 */

@@ -58,6 +58,14 @@ static always_inline u64 string_source(struct cpu *cpu, const struct insn *insn,
 	return segment_linear(cpu, insn->segment, offset, bytes, ACCESS_READ);
 }
 
+/*
+ * How many of the `count` elements at `at`, in the direction, a repeated SCAS (other: NULL) or CMPS passes over: their being equal to
+ * `value`, or to those at `other`, is `equal`. May be fewer, and leaves at least one, whose comparison gives the flags. All elements
+ * are RAM.
+ */
+u64 string_skip(const u8 *at, const u8 *other, u64 value, u64 count, unsigned bytes, bool equal,
+	bool backward);
+
 /* Always in ES, which 64-bit code sees as flat. */
 static always_inline u64 string_destination(
 	struct cpu *cpu, const struct insn *insn, unsigned bytes, enum access_kind kind)
@@ -79,12 +87,18 @@ static inline void string_interrupt(struct cpu *cpu, const struct insn *insn)
  * After a run of elements, with more to do: true when something waits that an interrupt, a trap or the host
  * brought; and after so many runs, so that a repeated instruction takes time that the instruction clock sees, however
  * long it goes on. *runs begins as 0.
+ *
+ * What one execution does, and so what counts as one instruction, depends on architectural state and on where memory is RAM, never
+ * on the TLB or on which pages hold code: a run ends at a page's end at either pointer, after STRING_CHUNK elements, or
+ * is one element. Under the instruction clock nothing from outside ends it either (pending_waits), since a machine that was
+ * saved, or spoken to, in the middle would have counted one instruction more.
  */
 #define STRING_RUNS_MAX 64
 
 static inline bool string_must_stop(struct cpu *cpu, unsigned *runs)
 {
-	return ++*runs == STRING_RUNS_MAX || atomic_load_32(&cpu->pending) ||
+	return ++*runs == STRING_RUNS_MAX ||
+		(atomic_load_32(&cpu->pending) & ~cpu->pending_waits) ||
 		(cpu->other_flags & RFLAGS_TF);
 }
 

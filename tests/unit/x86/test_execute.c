@@ -224,6 +224,25 @@ static void what_is_pending_interrupts_a_repeated_instruction(void **state)
 	assert_int_equal(ram[0xc7ff], 0x55);
 }
 
+/* Whether it stops must not depend on when the host asks: the instruction clock counts executions. */
+static void what_waits_under_the_instruction_clock_interrupts_no_instruction(void **state)
+{
+	cpu.pending_waits = ~(u32)PENDING_TRAP;
+	cpu.pending = PENDING_STOP | PENDING_INTERRUPT | PENDING_ENGINE;
+	cpu.regs[RDI] = 0x4800;
+	cpu.regs[RCX] = 0x8000;
+	assert_int_equal(RUN("\xf3\xaa"), NO_FAULT);
+	assert_int_equal(cpu.regs[RCX], 0);
+	cpu.regs[RDI] = MMIO;
+	cpu.regs[RCX] = 100;
+	assert_int_equal(RUN("\xf3\xaa"), NO_FAULT);
+	assert_int_equal(device_writes, 64);
+	assert_int_equal(cpu.regs[RIP], CODE);
+	cpu.pending |= PENDING_TRAP;
+	assert_int_equal(RUN("\xf3\xaa"), NO_FAULT);
+	assert_int_equal(device_writes, 65);
+}
+
 static void single_steps_are_elements(void **state)
 {
 	cpu.other_flags |= RFLAGS_TF;
@@ -344,6 +363,7 @@ int main(void)
 		TEST(backward_stos_announces_all_it_writes),
 		TEST(a_device_sees_each_element),
 		TEST(what_is_pending_interrupts_a_repeated_instruction),
+		TEST(what_waits_under_the_instruction_clock_interrupts_no_instruction),
 		TEST(single_steps_are_elements),
 		TEST(real_mode_strings_wrap_at_64k),
 		TEST(a_word_past_the_segment_stops_the_string_there),
