@@ -260,61 +260,70 @@ static u64 run_begin(struct cpu *cpu, const struct insn *insn, unsigned bytes,
 	return count;
 }
 
-#define DEFINE_RUN(bits)                                                                          \
-	static bool run_movs_##bits(struct cpu *cpu, const struct insn *insn)                     \
-	{                                                                                         \
-		struct string_end from, to;                                                       \
-		u64 count = run_begin(cpu, insn, bits / 8, &from, &to, ACCESS_WRITE);             \
-		if (!count)                                                                       \
-			return false;                                                             \
-		host_movs_##bits(to.host, from.host, count, string_backward(cpu));                \
-		run_advance(cpu, insn, ENDS_movs, count, bits / 8);                               \
-		return true;                                                                      \
-	}                                                                                         \
-	static bool run_stos_##bits(struct cpu *cpu, const struct insn *insn)                     \
-	{                                                                                         \
-		struct string_end to;                                                             \
-		u64 count = run_begin(cpu, insn, bits / 8, NULL, &to, ACCESS_WRITE);              \
-		if (!count)                                                                       \
-			return false;                                                             \
-		host_stos_##bits(to.host, cpu->regs[RAX], count, string_backward(cpu));           \
-		run_advance(cpu, insn, ENDS_stos, count, bits / 8);                               \
-		return true;                                                                      \
-	}                                                                                         \
-	/* Only the last of the elements is seen. */                                              \
-	static bool run_lods_##bits(struct cpu *cpu, const struct insn *insn)                     \
-	{                                                                                         \
-		struct string_end from;                                                           \
-		u64 count = run_begin(cpu, insn, bits / 8, &from, NULL, ACCESS_READ);             \
-		if (!count)                                                                       \
-			return false;                                                             \
-		u64 last = (count - 1) * (bits / 8);                                              \
-		const u8 *at = string_backward(cpu) ? from.host - last : from.host + last;        \
-		reg_set_##bits(cpu, RAX * 8, ram_load_##bits(at));                                \
-		run_advance(cpu, insn, ENDS_lods, count, bits / 8);                               \
-		return true;                                                                      \
-	}                                                                                         \
-	static bool run_scas_##bits(struct cpu *cpu, const struct insn *insn)                     \
-	{                                                                                         \
-		struct string_end at;                                                             \
-		u64 count = run_begin(cpu, insn, bits / 8, NULL, &at, ACCESS_READ);               \
-		if (!count)                                                                       \
-			return false;                                                             \
-		count -= host_scas_##bits(at.host, cpu->regs[RAX], count, insn->flags & INSN_REP, \
-			string_backward(cpu), &cpu->arithmetic_flags);                            \
-		run_advance(cpu, insn, ENDS_scas, count, bits / 8);                               \
-		return true;                                                                      \
-	}                                                                                         \
-	static bool run_cmps_##bits(struct cpu *cpu, const struct insn *insn)                     \
-	{                                                                                         \
-		struct string_end from, at;                                                       \
-		u64 count = run_begin(cpu, insn, bits / 8, &from, &at, ACCESS_READ);              \
-		if (!count)                                                                       \
-			return false;                                                             \
-		count -= host_cmps_##bits(from.host, at.host, count, insn->flags & INSN_REP,      \
-			string_backward(cpu), &cpu->arithmetic_flags);                            \
-		run_advance(cpu, insn, ENDS_cmps, count, bits / 8);                               \
-		return true;                                                                      \
+#define DEFINE_RUN(bits)                                                                        \
+	static bool run_movs_##bits(struct cpu *cpu, const struct insn *insn)                   \
+	{                                                                                       \
+		struct string_end from, to;                                                     \
+		u64 count = run_begin(cpu, insn, bits / 8, &from, &to, ACCESS_WRITE);           \
+		if (!count)                                                                     \
+			return false;                                                           \
+		host_movs_##bits(to.host, from.host, count, string_backward(cpu));              \
+		run_advance(cpu, insn, ENDS_movs, count, bits / 8);                             \
+		return true;                                                                    \
+	}                                                                                       \
+	static bool run_stos_##bits(struct cpu *cpu, const struct insn *insn)                   \
+	{                                                                                       \
+		struct string_end to;                                                           \
+		u64 count = run_begin(cpu, insn, bits / 8, NULL, &to, ACCESS_WRITE);            \
+		if (!count)                                                                     \
+			return false;                                                           \
+		host_stos_##bits(to.host, cpu->regs[RAX], count, string_backward(cpu));         \
+		run_advance(cpu, insn, ENDS_stos, count, bits / 8);                             \
+		return true;                                                                    \
+	}                                                                                       \
+	/* Only the last of the elements is seen. */                                            \
+	static bool run_lods_##bits(struct cpu *cpu, const struct insn *insn)                   \
+	{                                                                                       \
+		struct string_end from;                                                         \
+		u64 count = run_begin(cpu, insn, bits / 8, &from, NULL, ACCESS_READ);           \
+		if (!count)                                                                     \
+			return false;                                                           \
+		u64 last = (count - 1) * (bits / 8);                                            \
+		const u8 *at = string_backward(cpu) ? from.host - last : from.host + last;      \
+		reg_set_##bits(cpu, RAX * 8, ram_load_##bits(at));                              \
+		run_advance(cpu, insn, ENDS_lods, count, bits / 8);                             \
+		return true;                                                                    \
+	}                                                                                       \
+	static bool run_scas_##bits(struct cpu *cpu, const struct insn *insn)                   \
+	{                                                                                       \
+		struct string_end at;                                                           \
+		u64 count = run_begin(cpu, insn, bits / 8, NULL, &at, ACCESS_READ);             \
+		if (!count)                                                                     \
+			return false;                                                           \
+		bool equal = insn->flags & INSN_REP, backward = string_backward(cpu);           \
+		u64 skipped = string_skip(                                                      \
+			at.host, NULL, cpu->regs[RAX], count, bits / 8, equal, backward);       \
+		at.host += (i64)(skipped * string_step(cpu, bits / 8));                         \
+		count -= host_scas_##bits(at.host, cpu->regs[RAX], count - skipped, equal,      \
+			backward, &cpu->arithmetic_flags);                                      \
+		run_advance(cpu, insn, ENDS_scas, count, bits / 8);                             \
+		return true;                                                                    \
+	}                                                                                       \
+	static bool run_cmps_##bits(struct cpu *cpu, const struct insn *insn)                   \
+	{                                                                                       \
+		struct string_end from, at;                                                     \
+		u64 count = run_begin(cpu, insn, bits / 8, &from, &at, ACCESS_READ);            \
+		if (!count)                                                                     \
+			return false;                                                           \
+		bool equal = insn->flags & INSN_REP, backward = string_backward(cpu);           \
+		u64 skipped =                                                                   \
+			string_skip(at.host, from.host, 0, count, bits / 8, equal, backward);   \
+		at.host += (i64)(skipped * string_step(cpu, bits / 8));                         \
+		from.host += (i64)(skipped * string_step(cpu, bits / 8));                       \
+		count -= host_cmps_##bits(from.host, at.host, count - skipped, equal, backward, \
+			&cpu->arithmetic_flags);                                                \
+		run_advance(cpu, insn, ENDS_cmps, count, bits / 8);                             \
+		return true;                                                                    \
 	}
 
 FOR_SIZES(DEFINE_RUN)
