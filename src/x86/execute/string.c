@@ -9,6 +9,7 @@
  * finds RCX, RSI and RDI at the element it happened before.
  */
 #include "x86/execute/string.h"
+#include "x86/execute/string_host.h"
 
 /* One end of a run. */
 struct string_end {
@@ -19,7 +20,7 @@ struct string_end {
 /* ---- how long a run may be ----------------------------------------------------------------------- */
 
 /* Elements from `at` on that end before the page does, in the direction; 0 when the first crosses its end. */
-static u64 elements_in_page(u64 at, unsigned bytes, bool backward)
+static always_inline u64 elements_in_page(u64 at, unsigned bytes, bool backward)
 {
 	u64 in_page = at & ~PAGE_MASK;
 	if (in_page > PAGE_SIZE - bytes)
@@ -62,7 +63,7 @@ static u64 run_limit(struct cpu *cpu, const struct insn *insn, enum register_nam
 	return run_within_segment(cpu, segment, offset, count, bytes, backward) ? count : 1;
 }
 
-static u8 *tlb_host(struct cpu *cpu, u64 linear, enum access_kind kind)
+static always_inline u8 *tlb_host(struct cpu *cpu, u64 linear, enum access_kind kind)
 {
 	const struct tlb_entry *entry = &cpu->data_tlb[tlb_index(linear)];
 	u64 page = kind == ACCESS_WRITE ? entry->write : entry->read;
@@ -96,74 +97,6 @@ static void run_advance(
 		string_add(cpu, insn, RDI, delta);
 	string_add(cpu, insn, RCX, -count);
 }
-
-/* ---- the host's string instructions -------------------------------------------------------------- */
-
-/* The direction flag is set within one piece of assembly only: the compiler relies on it being clear. */
-#define IN_DIRECTION(instruction) \
-	"testb %b[backward], %b[backward]\n\tjz 1f\n\tstd\n1:\t" instruction SAVE_FLAGS "\n\tcld"
-
-#define DEFINE_HOST_STRING(bits)                                                                    \
-	static void host_movs_##bits(u8 *to, const u8 *from, u64 count, bool backward)              \
-	{                                                                                           \
-		if (backward)                                                                       \
-			__asm__ volatile("std\n\trep movs" SUFFIX_##bits "\n\tcld"                  \
-					 : "+D"(to), "+S"(from), "+c"(count)                        \
-					 :                                                          \
-					 : "memory", "cc");                                         \
-		else                                                                                \
-			__asm__ volatile("rep movs" SUFFIX_##bits                                   \
-					 : "+D"(to), "+S"(from), "+c"(count)                        \
-					 :                                                          \
-					 : "memory");                                               \
-	}                                                                                           \
-	static void host_stos_##bits(u8 *to, u64 value, u64 count, bool backward)                   \
-	{                                                                                           \
-		if (backward)                                                                       \
-			to -= (count - 1) * (bits / 8);                                             \
-		__asm__ volatile("rep stos" SUFFIX_##bits                                           \
-				 : "+D"(to), "+c"(count)                                            \
-				 : "a"(value)                                                       \
-				 : "memory");                                                       \
-	}                                                                                           \
-	/* Returns how many were not looked at; ends at the first whose equality is not `equal`. */ \
-	static u64 host_scas_##bits(const u8 *at, u64 value, u64 count, bool equal, bool backward,  \
-		packed_flags *flags)                                                                \
-	{                                                                                           \
-		if (equal)                                                                          \
-			__asm__ volatile(IN_DIRECTION("repe scas" SUFFIX_##bits)                    \
-					 : "+D"(at), "+c"(count), "+a"(value)                       \
-					 : [backward] "q"(backward)                                 \
-					 : "memory", "cc");                                         \
-		else                                                                                \
-			__asm__ volatile(IN_DIRECTION("repne scas" SUFFIX_##bits)                   \
-					 : "+D"(at), "+c"(count), "+a"(value)                       \
-					 : [backward] "q"(backward)                                 \
-					 : "memory", "cc");                                         \
-		*flags = (packed_flags)value;                                                       \
-		return count;                                                                       \
-	}                                                                                           \
-	static u64 host_cmps_##bits(const u8 *source, const u8 *destination, u64 count,             \
-		bool equal, bool backward, packed_flags *flags)                                     \
-	{                                                                                           \
-		packed_flags after;                                                                 \
-		if (equal)                                                                          \
-			__asm__ volatile(                                                           \
-				IN_DIRECTION("repe cmps" SUFFIX_##bits)                             \
-				: "+S"(source), "+D"(destination), "+c"(count), "=&a"(after)        \
-				: [backward] "q"(backward)                                          \
-				: "memory", "cc");                                                  \
-		else                                                                                \
-			__asm__ volatile(                                                           \
-				IN_DIRECTION("repne cmps" SUFFIX_##bits)                            \
-				: "+S"(source), "+D"(destination), "+c"(count), "=&a"(after)        \
-				: [backward] "q"(backward)                                          \
-				: "memory", "cc");                                                  \
-		*flags = after;                                                                     \
-		return count;                                                                       \
-	}
-
-FOR_SIZES(DEFINE_HOST_STRING)
 
 #define DEFINE_COMPARE(bits)                                                            \
 	static always_inline void compare_##bits(struct cpu *cpu, u##bits a, u##bits b) \
@@ -219,6 +152,11 @@ FOR_SIZES(DEFINE_ELEMENT)
 
 /* ---- runs: false when one element must be done by itself ------------------------------------------ */
 
+static always_inline bool must_go_singly(const struct cpu *cpu)
+{
+	return cpu->debug_active || (cpu->other_flags & RFLAGS_TF);
+}
+
 static bool source_begin(struct cpu *cpu, const struct insn *insn, unsigned bytes,
 	struct string_end *source, u64 *count)
 {
@@ -241,13 +179,12 @@ static bool destination_begin(struct cpu *cpu, const struct insn *insn, unsigned
  * The run's length at one or two pointers, and the host's addresses; 0: no run. Faults come in the order of the
  * accesses: MOVS reads before it writes, CMPS reads its destination first (as processors do; no manual says).
  */
-static u64 run_begin(struct cpu *cpu, const struct insn *insn, unsigned bytes,
+static no_inline u64 run_begin_any(struct cpu *cpu, const struct insn *insn, unsigned bytes,
 	struct string_end *source, struct string_end *destination, enum access_kind kind)
 {
 	u64 count = MIN(string_get(cpu, insn, RCX), STRING_CHUNK);
 	bool source_first = source && kind == ACCESS_WRITE;
-	if (unlikely(cpu->debug_active || cpu->tlb_mode == TLB_USER_ALIGNED ||
-		    (cpu->other_flags & RFLAGS_TF)))
+	if (unlikely(must_go_singly(cpu) || cpu->tlb_mode == TLB_USER_ALIGNED))
 		return 0;
 	if (source_first && !source_begin(cpu, insn, bytes, source, &count))
 		return 0;
@@ -258,6 +195,31 @@ static u64 run_begin(struct cpu *cpu, const struct insn *insn, unsigned bytes,
 	if (kind == ACCESS_WRITE)
 		run_announce(cpu, destination->linear, count, bytes);
 	return count;
+}
+
+/* One end, where the TLB has it: the same count as by run_limit. */
+static always_inline u64 quick_begin(struct cpu *cpu, struct string_end *end, u64 linear, u64 count,
+	unsigned bytes, enum access_kind kind)
+{
+	end->host = tlb_host(cpu, linear, kind);
+	end->linear = linear;
+	return end->host ? MIN(count, elements_in_page(linear, bytes, string_backward(cpu))) : 0;
+}
+
+/* run_begin_any, with a quick way for what is most common: 64-bit code, and the TLB knows. */
+static always_inline u64 run_begin(struct cpu *cpu, const struct insn *insn, unsigned bytes,
+	struct string_end *source, struct string_end *destination, enum access_kind kind)
+{
+	u64 count = MIN(cpu->regs[RCX], STRING_CHUNK);
+	if (unlikely(insn->code_size != SIZE_64 || insn->address_size != SIZE_64 ||
+		    must_go_singly(cpu)))
+		count = 0;
+	if (source)
+		count = quick_begin(cpu, source, cpu->regs[RSI] + cpu->segments[insn->segment].base,
+			count, bytes, ACCESS_READ);
+	if (destination)
+		count = quick_begin(cpu, destination, cpu->regs[RDI], count, bytes, kind);
+	return likely(count) ? count : run_begin_any(cpu, insn, bytes, source, destination, kind);
 }
 
 #define DEFINE_RUN(bits)                                                                        \

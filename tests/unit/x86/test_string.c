@@ -289,7 +289,8 @@ static struct subject any_subject(void)
 		.vector = NO_FAULT};
 	subject.rcx = below(3) ? below(40) : below(3 * PAGE_SIZE);
 	subject.rsi = any_address(subject.bytes);
-	subject.rdi = below(2) ? any_address(subject.bytes) : subject.rsi + below(80) - 40;
+	u64 nearby = below(2) ? below(80) - (u64)40 : below(1200) - (u64)600;
+	subject.rdi = below(2) ? any_address(subject.bytes) : subject.rsi + nearby;
 	return subject;
 }
 
