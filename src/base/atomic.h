@@ -33,6 +33,21 @@ DEFINE_RAM_ACCESS(16, "w", "r")
 DEFINE_RAM_ACCESS(32, "l", "r")
 DEFINE_RAM_ACCESS(64, "q", "r")
 
+/* A copy to or from RAM: eight bytes at once from the start, then four, two and one. They must not overlap. */
+static inline void ram_copy(void *to, const void *from, u64 bytes)
+{
+	u8 *out = to;
+	const u8 *in = from;
+	for (; bytes >= 8; bytes -= 8, out += 8, in += 8)
+		ram_store_64(out, ram_load_64(in));
+	if (bytes & 4)
+		ram_store_32(out, ram_load_32(in));
+	if (bytes & 2)
+		ram_store_16(out + (bytes & 4), ram_load_16(in + (bytes & 4)));
+	if (bytes & 1)
+		ram_store_8(out + (bytes & 6), ram_load_8(in + (bytes & 6)));
+}
+
 /* A copy of at most 15 bytes of which each aligned part of up to 8 bytes is read at once. Reads whole aligned words. */
 static always_inline void ram_copy_code(u8 *to, const u8 *from, unsigned bytes)
 {
