@@ -323,11 +323,40 @@ void store_128(struct cpu *cpu, u64 linear, u128 value)
 	store_bytes(cpu, linear, parts, 16);
 }
 
-/* The size of the next naturally sized piece of what is left in this page. */
-static unsigned piece_bytes(u64 linear, unsigned left)
+/* How much of what is left is in this page. */
+static unsigned bytes_in_page(u64 linear, unsigned left)
 {
-	u64 here = PAGE_SIZE - (linear & ~PAGE_MASK);
-	return (unsigned)MIN(MIN(here, (u64)left), (u64)8);
+	return (unsigned)MIN(PAGE_SIZE - (linear & ~PAGE_MASK), (u64)left);
+}
+
+/* RAM in one go; a device takes eight bytes at most. */
+static void page_read(struct cpu *cpu, const struct page *page, u64 linear, u8 *to, unsigned bytes)
+{
+	if (likely(page->host)) {
+		ram_copy(to, page->host + (linear & ~PAGE_MASK), bytes);
+		return;
+	}
+	for (unsigned done = 0; done < bytes; done += 8) {
+		unsigned piece = MIN(bytes - done, 8u);
+		u64 value = piece_read(cpu, page, linear + done, piece);
+		memcpy(to + done, &value, piece);
+	}
+}
+
+static void page_write(
+	struct cpu *cpu, const struct page *page, u64 linear, const u8 *from, unsigned bytes)
+{
+	if (likely(page->host)) {
+		page_announce(cpu, page, linear, bytes);
+		ram_copy(page->host + (linear & ~PAGE_MASK), from, bytes);
+		return;
+	}
+	for (unsigned done = 0; done < bytes; done += 8) {
+		unsigned piece = MIN(bytes - done, 8u);
+		u64 value = 0;
+		memcpy(&value, from + done, piece);
+		piece_write(cpu, page, linear + done, piece, value);
+	}
 }
 
 void load_bytes(struct cpu *cpu, u64 linear, void *to, unsigned bytes)
@@ -339,19 +368,13 @@ void load_bytes(struct cpu *cpu, u64 linear, void *to, unsigned bytes)
 		return;
 	paging_probe(cpu, linear, bytes, ACCESS_READ, mode);
 	data_check(cpu, linear, bytes, false);
-	while (bytes) {
+	for (unsigned here; bytes; bytes -= here) {
 		struct page page;
+		here = bytes_in_page(linear, bytes);
 		page_get(cpu, linear, ACCESS_READ, mode, &page);
-		u64 page_left = PAGE_SIZE - (linear & ~PAGE_MASK);
-		for (; bytes && page_left;) {
-			unsigned piece = piece_bytes(linear, bytes);
-			u64 value = piece_read(cpu, &page, linear, piece);
-			memcpy(out, &value, piece);
-			out += piece;
-			bytes -= piece;
-			page_left -= piece;
-			linear = page_left ? linear + piece : page_next(cpu, linear);
-		}
+		page_read(cpu, &page, linear, out, here);
+		out += here;
+		linear = page_next(cpu, linear);
 	}
 }
 
@@ -364,20 +387,13 @@ void store_bytes(struct cpu *cpu, u64 linear, const void *from, unsigned bytes)
 		return;
 	paging_probe(cpu, linear, bytes, ACCESS_WRITE, mode);
 	data_check(cpu, linear, bytes, true);
-	while (bytes) {
+	for (unsigned here; bytes; bytes -= here) {
 		struct page page;
+		here = bytes_in_page(linear, bytes);
 		page_get(cpu, linear, ACCESS_WRITE, mode, &page);
-		u64 page_left = PAGE_SIZE - (linear & ~PAGE_MASK);
-		for (; bytes && page_left;) {
-			unsigned piece = piece_bytes(linear, bytes);
-			u64 value = 0;
-			memcpy(&value, in, piece);
-			piece_write(cpu, &page, linear, piece, value);
-			in += piece;
-			bytes -= piece;
-			page_left -= piece;
-			linear = page_left ? linear + piece : page_next(cpu, linear);
-		}
+		page_write(cpu, &page, linear, in, here);
+		in += here;
+		linear = page_next(cpu, linear);
 	}
 }
 

@@ -265,6 +265,34 @@ static void control_registers_refuse_what_the_manual_refuses(void **state)
 	assert_int_equal(RAISES(control_set_cr4(&cpu, cpu.cr4 | CR4_PCIDE)), EXCEPTION_GP);
 }
 
+static void bytes_go_across_pages_that_are_apart_or_a_device(void **state)
+{
+	u8 out[600], back[600];
+	put_64(ENTRY + 8, 0x300000 | 7);
+	put_64(ENTRY + 16, BIT(32) | 7);
+	for (unsigned i = 0; i < sizeof(out); i++)
+		out[i] = (u8)(i * 7 + 3);
+	for (unsigned bytes = 0; bytes < sizeof(out); bytes += 1 + bytes / 9) {
+		u64 at = PAGE + PAGE_SIZE - 300;
+		watched_page = 0x300000;
+		code_writes = 0;
+		memset(ram + 0x300000, 0, PAGE_SIZE);
+		assert_int_equal(RAISES(store_bytes(&cpu, at, out, bytes)), NO_FAULT);
+		assert_int_equal(RAISES(load_bytes(&cpu, at, back, bytes)), NO_FAULT);
+		assert_memory_equal(out, back, bytes);
+		assert_int_equal(code_writes, bytes > 300);
+		assert_memory_equal(ram + PAGE + PAGE_SIZE - 300, out, MIN(bytes, 300u));
+		assert_memory_equal(ram + 0x300000, out + 300, bytes > 300 ? bytes - 300 : 0);
+		assert_int_equal(ram[0x300000 + (bytes > 300 ? bytes - 300 : 0)], 0);
+	}
+	assert_int_equal(RAISES(load_bytes(&cpu, PAGE + 2 * PAGE_SIZE - 5, back, 26)), NO_FAULT);
+	assert_int_equal(mmio_reads, 3);
+	assert_int_equal(back[5], (u8)MMIO_VALUE);
+	assert_int_equal(back[25], (u8)(MMIO_VALUE >> 32));
+	assert_int_equal(RAISES(store_bytes(&cpu, PAGE + 2 * PAGE_SIZE - 5, back, 20)), NO_FAULT);
+	assert_int_equal(mmio_writes, 2);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, start_64)
 
 int main(void)
@@ -279,6 +307,7 @@ int main(void)
 		TEST(smap_and_smep_keep_the_kernel_off_user_pages),
 		TEST(large_pages_are_found_and_invalidated_whole),
 		TEST(a_page_crossing_store_that_faults_changes_nothing),
+		TEST(bytes_go_across_pages_that_are_apart_or_a_device),
 		TEST(mmio_is_never_entered),
 		TEST(writes_to_watched_pages_are_announced),
 		TEST(global_pages_survive_cr3),
