@@ -53,14 +53,40 @@ u16 fpu_tag_word(const struct fpu *fpu)
 	return tags;
 }
 
+/* Ten bytes as FSTP has written them: accesses of other sizes would have to wait for it. The rest of a slot is always zero. */
+static void slot_copy(u8 *to, const u8 *from)
+{
+	ram_store_64(to, ram_load_64(from));
+	ram_store_16(to + 8, ram_load_16(from + 8));
+}
+
+static void stack_push(u8 *stack)
+{
+	u8 last[16];
+	slot_copy(last, stack + 16 * 7);
+	for (unsigned i = 7; i; i--)
+		slot_copy(stack + 16 * i, stack + 16 * (i - 1));
+	slot_copy(stack, last);
+}
+
+static void stack_pop(u8 *stack)
+{
+	u8 first[16];
+	slot_copy(first, stack);
+	for (unsigned i = 0; i < 7; i++)
+		slot_copy(stack + 16 * i, stack + 16 * (i + 1));
+	slot_copy(stack + 16 * 7, first);
+}
+
 void fpu_set_top(struct fpu *fpu, unsigned top)
 {
-	u8 old[8][16];
 	unsigned delta = (top - fpu_top(fpu)) & 7;
 
-	memcpy(old, fpu->image + FPU_ST, sizeof(old));
-	for (unsigned i = 0; i < 8; i++)
-		memcpy(fpu->image + FPU_ST + 16 * i, old[(i + delta) & 7], 16);
+	if (delta == 7)
+		stack_push(fpu->image + FPU_ST);
+	else
+		for (; delta; delta--)
+			stack_pop(fpu->image + FPU_ST);
 	fpu_set_16(fpu, FPU_FSW, (fpu_get_16(fpu, FPU_FSW) & ~FSW_TOP) | (u16)((top & 7) << 11));
 }
 

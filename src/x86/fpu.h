@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * x87, MMX and SSE state: APM volume 1 chapters 4 to 6, volume 2 chapter 11. Floating point is the host's own unit;
- * src/x86/fpu*.c are the only files that touch it, and leave it as the ABI wants it (FNINIT, MXCSR 1f80h).
+ * src/x86/fpu*.c are the only files that touch it, and leave it as the ABI wants it (FNINIT, MXCSR 1f80h), but for x87's sticky
+ * exceptions, all masked (fpu_x87_quick.c).
  *
  * What this processor does where processors differ:
  *  - FCS and FDS are deprecated: saved as 0 (CPUID 7.0 EBX bit 13). FIP, FDP and FOP follow every non-control

@@ -168,33 +168,53 @@ void execute_x87_memory_80(struct cpu *cpu, const struct insn *insn)
 	x87_execute(cpu, insn, operand, memory_stub(insn));
 }
 
+static void store_operand(
+	struct cpu *cpu, const struct insn *insn, const u64 *operand, unsigned bytes)
+{
+	u64 linear = address_linear(cpu, insn, bytes, ACCESS_WRITE);
+
+	if (bytes == 2)
+		store_16(cpu, linear, (u16)operand[0]);
+	else if (bytes == 4)
+		store_32(cpu, linear, (u32)operand[0]);
+	else if (bytes == 8)
+		store_64(cpu, linear, operand[0]);
+	else
+		store_bytes(cpu, linear, operand, bytes);
+}
+
 /*
  * On a copy of the x87 part of the image, since the store may fault and must have changed nothing then; and
  * whether there will be a store is known only afterwards: unmasked exceptions other than inexact leave the destination
  * alone (SDM volume 1, 8.5), and `operand` as it was.
  */
-static void store(struct cpu *cpu, const struct insn *insn, unsigned bytes)
+static void store_any(struct cpu *cpu, const struct insn *insn, unsigned bytes)
 {
 	struct fpu after;
-	u64 linear, operand[2] = {0};
+	u64 operand[2] = {0};
 
-	x87_require(cpu);
 	memcpy(after.image, cpu->fpu.image, FPU_XMM);
 	u16 aside = exceptions_put_aside(&after);
 	x87_execute_on(cpu, insn, &after, operand, memory_stub(insn));
-	if (!(fpu_pending(&after) & FSW_EXCEPTIONS & ~0x20u)) {
-		linear = address_linear(cpu, insn, bytes, ACCESS_WRITE);
-		if (bytes == 2)
-			store_16(cpu, linear, (u16)operand[0]);
-		else if (bytes == 4)
-			store_32(cpu, linear, (u32)operand[0]);
-		else if (bytes == 8)
-			store_64(cpu, linear, operand[0]);
-		else
-			store_bytes(cpu, linear, operand, bytes);
-	}
+	if (!(fpu_pending(&after) & FSW_EXCEPTIONS & ~0x20u))
+		store_operand(cpu, insn, operand, bytes);
 	exceptions_put_back(&after, aside);
 	memcpy(cpu->fpu.image, after.image, FPU_XMM);
+}
+
+static void store(struct cpu *cpu, const struct insn *insn, unsigned bytes)
+{
+	u64 operand[2];
+	u16 fsw;
+
+	x87_require(cpu);
+	if (!x87_store_quick(&cpu->fpu, insn, operand, &fsw)) {
+		store_any(cpu, insn, bytes);
+		return;
+	}
+	store_operand(cpu, insn, operand, bytes);
+	x87_store_quick_end(&cpu->fpu, insn, fsw);
+	note_pointers(cpu, insn, &cpu->fpu, address_effective(cpu, insn));
 }
 
 void execute_x87_store_16(struct cpu *cpu, const struct insn *insn)

@@ -29,5 +29,11 @@ static inline const u8 *x87_memory_stub(unsigned opcode, unsigned reg)
  * result as the long way. *flags is a packed_flags, read and written. False: nothing has been done.
  */
 bool x87_run_quick(struct fpu *fpu, const struct insn *insn, void *operand, u32 *flags);
+/*
+ * The same for a store to memory, in two steps: the first leaves the state as it is, since the store may fault, and gives the operand.
+ * Only what is all masked is stored for sure.
+ */
+bool x87_store_quick(struct fpu *fpu, const struct insn *insn, void *operand, u16 *fsw);
+void x87_store_quick_end(struct fpu *fpu, const struct insn *insn, u16 fsw);
 
 #endif

@@ -28,22 +28,31 @@ struct plan {
 #define CONDITIONS_ALL (FSW_C0 | FSW_C1 | FSW_C2 | FSW_C3)
 
 /*
- * struct registers at RDI, operand at RSI, stub at RDX, control word at RCX, packed flags in R8D and in the result's
- * low half; the status word in its high half.
+ * On the image's own slots: ST(0) at RDI, ST(i) at R9; operand at RSI, stub at RDX, control word at RCX. R8D: packed flags below, above them the
+ * exceptions that the guest's status word lacks. Result: packed flags in the low half, the status word in the high half.
+ *
+ * FNCLEX takes longer than most instructions, and FLDCW as long as some. So the host's sticky exceptions are left as they are, and
+ * cleared only when they have one that the guest has not noted yet; and the control word stays when it is the usual one.
  */
-struct registers {
-	u8 a[16], b[16]; /* ST(0), ST(1) */
-};
-
 /* clang-format off */
 #define DEFINE_RUN(name, before, after)                                                            \
-	u32 x87_quick_##name(struct registers *registers, void *operand, const u8 *stub,           \
-		const u16 *fcw, u32 flags) __attribute__((visibility("hidden")));                  \
+	u32 x87_quick_##name(u8 *a, void *operand, const u8 *stub, const u16 *fcw, u32 flags,      \
+		u8 *b) __attribute__((visibility("hidden")));                                      \
 	__asm__(".pushsection .text.fpu_x87, \"ax\", @progbits\n"                                  \
 		".hidden x87_quick_" #name "\n"                                                    \
 		".globl x87_quick_" #name "\n"                                                     \
+		".balign 16\n"                                                                     \
 		"x87_quick_" #name ":\n"                                                           \
+		"	fnstsw	%ax\n"                                                             \
+		"	mov	%r8d, %r10d\n"                                                     \
+		"	shr	$16, %r10d\n"                                                      \
+		"	test	%r10d, %eax\n"                                                     \
+		"	jz	1f\n"                                                              \
+		"	fnclex\n"                                                                  \
+		"1:	cmpw	$0x37f, (%rcx)\n"                                                  \
+		"	je	1f\n"                                                              \
 		"	fldcw	(%rcx)\n"                                                          \
+		"1:\n"                                                                             \
 		before                                                                             \
 		"	mov	%r8d, %eax\n"                                                      \
 		"	add	$0x7f, %al\n"                                                      \
@@ -54,9 +63,10 @@ struct registers {
 		"	movzwl	%ax, %edx\n"                                                       \
 		"	fnstsw	%ax\n"                                                             \
 		after                                                                              \
-		"	fnclex\n"                                                                  \
+		"	cmpw	$0x37f, (%rcx)\n"                                                  \
+		"	je	1f\n"                                                              \
 		"	fldcw	x87_quick_fcw(%rip)\n"                                             \
-		"	shl	$16, %eax\n"                                                       \
+		"1:	shl	$16, %eax\n"                                                       \
 		"	or	%edx, %eax\n"                                                      \
 		"	ret\n"                                                                     \
 		".popsection\n");
@@ -65,7 +75,7 @@ __asm__(".pushsection .rodata\n"
 	"x87_quick_fcw: .word 0x037f\n"
 	".popsection\n");
 
-DEFINE_RUN(two, "fldt 16(%rdi)\nfldt (%rdi)\n", "fstpt (%rdi)\nfstpt 16(%rdi)\n")
+DEFINE_RUN(two, "fldt (%r9)\nfldt (%rdi)\n", "fstpt (%rdi)\nfstpt (%r9)\n")
 DEFINE_RUN(one, "fldt (%rdi)\n", "fstpt (%rdi)\n")
 DEFINE_RUN(push, "", "fstpt (%rdi)\n")
 DEFINE_RUN(store, "fldt (%rdi)\n", "")
@@ -188,10 +198,10 @@ static bool stack_allows(const struct fpu *fpu, enum shape shape, unsigned i)
 	}
 }
 
-static void push(struct fpu *fpu, const u8 *value)
+/* The new ST(0) holds what the last register held. */
+static void push(struct fpu *fpu)
 {
 	fpu_set_top(fpu, fpu_top(fpu) - 1);
-	memcpy(slot(fpu, 0), value, 16);
 	fpu->image[FPU_FTW] |= (u8)(1 << fpu_top(fpu));
 }
 
@@ -201,69 +211,121 @@ static void pop(struct fpu *fpu)
 	fpu_set_top(fpu, fpu_top(fpu) + 1);
 }
 
+/* Ten bytes, by the two accesses that FSTP makes of them: others would wait for both. */
+struct value {
+	u64 significand;
+	u16 exponent;
+};
+
+static struct value value_get(struct fpu *fpu, unsigned number)
+{
+	unsigned offset = FPU_ST + 16 * number;
+	return (struct value){fpu_get_64(fpu, offset), fpu_get_16(fpu, offset + 8)};
+}
+
+static void value_set(struct fpu *fpu, unsigned number, struct value value)
+{
+	unsigned offset = FPU_ST + 16 * number;
+	fpu_set_64(fpu, offset, value.significand);
+	fpu_set_16(fpu, offset + 8, value.exponent);
+}
+
+static void exchange(struct fpu *fpu, unsigned i)
+{
+	struct value first = value_get(fpu, 0);
+	value_set(fpu, 0, value_get(fpu, i));
+	value_set(fpu, i, first);
+}
+
 /* Runs the stub on the registers of the plan: flags below, status word above. */
 static u32 run_shape(struct fpu *fpu, const struct plan *plan, unsigned i, void *operand, u32 flags)
 {
-	struct registers registers;
 	const u16 *fcw = (const u16 *)(fpu->image + FPU_FCW);
-	u32 result = flags;
+	u32 lacking = ~fpu_get_16(fpu, FPU_FSW) & FSW_EXCEPTIONS;
+	u8 *first = slot(fpu, 0);
 
-	memcpy(registers.a, slot(fpu, 0), 16);
-	memcpy(registers.b, slot(fpu, i), 16);
+	flags |= lacking << 16;
 	switch (plan->shape) {
 	case SHAPE_TWO:
-		result = x87_quick_two(&registers, operand, plan->stub, fcw, flags);
-		memcpy(slot(fpu, 0), registers.a, 16);
-		memcpy(slot(fpu, i), registers.b, 16);
-		break;
+		return x87_quick_two(first, operand, plan->stub, fcw, flags, slot(fpu, i));
 	case SHAPE_ONE:
-		result = x87_quick_one(&registers, operand, plan->stub, fcw, flags);
-		memcpy(slot(fpu, 0), registers.a, 16);
-		break;
+		return x87_quick_one(first, operand, plan->stub, fcw, flags, NULL);
 	case SHAPE_PUSH:
-		memset(registers.a, 0, 16);
-		result = x87_quick_push(&registers, operand, plan->stub, fcw, flags);
-		push(fpu, registers.a);
-		break;
+		push(fpu);
+		return x87_quick_push(first, operand, plan->stub, fcw, flags, NULL);
 	case SHAPE_STORE:
-		result = x87_quick_store(&registers, operand, plan->stub, fcw, flags);
-		break;
+		return x87_quick_store(first, operand, plan->stub, fcw, flags, NULL);
 	case SHAPE_COPY:
-		memcpy(slot(fpu, i), registers.a, 16);
+		value_set(fpu, i, value_get(fpu, 0));
 		fpu->image[FPU_FTW] |= (u8)(1 << ((fpu_top(fpu) + i) & 7));
 		break;
-	case SHAPE_COPY_UP:
-		push(fpu, registers.b);
-		break;
-	default: /* SHAPE_SWAP */
-		memcpy(slot(fpu, 0), registers.b, 16);
-		memcpy(slot(fpu, i), registers.a, 16);
+	case SHAPE_COPY_UP: {
+		struct value value = value_get(fpu, i);
+		push(fpu);
+		value_set(fpu, 0, value);
 		break;
 	}
-	return result;
+	default: /* SHAPE_SWAP */
+		exchange(fpu, i);
+		break;
+	}
+	return flags & 0xffff;
+}
+
+static struct plan plan_of(const struct insn *insn)
+{
+	if (insn->flags & INSN_MEMORY)
+		return plan_memory(insn->opcode, insn->modrm >> 3 & 7);
+	return insn->opcode == 0xd9 ? plan_d9(insn->modrm)
+				    : plan_register(insn->opcode, insn->modrm);
+}
+
+static void status_note(struct fpu *fpu, const struct plan *plan, u16 fsw)
+{
+	fpu_set_16(fpu, FPU_FSW,
+		(fpu_get_16(fpu, FPU_FSW) & ~plan->conditions) |
+			(fsw & (plan->conditions | FSW_EXCEPTIONS)));
+}
+
+static bool all_is_masked(const struct fpu *fpu)
+{
+	return (fpu_get_16(fpu, FPU_FCW) & FSW_EXCEPTIONS) == FSW_EXCEPTIONS;
 }
 
 bool x87_run_quick(struct fpu *fpu, const struct insn *insn, void *operand, u32 *flags)
 {
 	unsigned i = insn->flags & INSN_MEMORY ? 0 : insn->modrm & 7;
 	struct plan plan;
-	u16 fsw;
 	u32 result;
 
-	if ((fpu_get_16(fpu, FPU_FCW) & FSW_EXCEPTIONS) != FSW_EXCEPTIONS)
+	if (!all_is_masked(fpu))
 		return false;
-	plan = insn->flags & INSN_MEMORY ? plan_memory(insn->opcode, insn->modrm >> 3 & 7)
-		: insn->opcode == 0xd9	 ? plan_d9(insn->modrm)
-					 : plan_register(insn->opcode, insn->modrm);
+	plan = plan_of(insn);
 	if (!stack_allows(fpu, plan.shape, i))
 		return false;
 	result = run_shape(fpu, &plan, i, operand, *flags);
 	*flags = result & 0xffff;
-	while (plan.pops--)
+	for (unsigned left = plan.pops; left; left--)
 		pop(fpu);
-	fsw = (u16)(result >> 16);
-	fpu_set_16(fpu, FPU_FSW,
-		(fpu_get_16(fpu, FPU_FSW) & ~plan.conditions) |
-			(fsw & (plan.conditions | FSW_EXCEPTIONS)));
+	status_note(fpu, &plan, (u16)(result >> 16));
 	return true;
+}
+
+bool x87_store_quick(struct fpu *fpu, const struct insn *insn, void *operand, u16 *fsw)
+{
+	struct plan plan = plan_of(insn);
+
+	if (plan.shape != SHAPE_STORE || !all_is_masked(fpu) || !is_full(fpu, 0))
+		return false;
+	*fsw = (u16)(run_shape(fpu, &plan, 0, operand, 0) >> 16);
+	return true;
+}
+
+void x87_store_quick_end(struct fpu *fpu, const struct insn *insn, u16 fsw)
+{
+	struct plan plan = plan_of(insn);
+
+	if (plan.pops)
+		pop(fpu);
+	status_note(fpu, &plan, fsw);
 }

@@ -197,6 +197,49 @@ static void a_faulting_store_neither_pops_nor_sets_flags(void **state)
 	assert_int_equal(fpu_get_16(&cpu.fpu, FPU_FSW) & 0x3f, 0);
 }
 
+/* The host's own sticky exceptions stay from one instruction to the next. */
+static void what_fnclex_has_cleared_does_not_come_back(void **state)
+{
+	RUN(FNINIT);
+	RUN(FLDPI);
+	RUN(FLDPI);
+	RUN(0xd8, 0xc9); /* fmul st, st(1): inexact */
+	assert_int_equal(fpu_get_16(&cpu.fpu, FPU_FSW) & 0x3f, 0x20);
+	RUN(FLDZ);
+	RUN(0xdc, 0xf9); /* fdiv st(1), st: by zero */
+	assert_int_equal(fpu_get_16(&cpu.fpu, FPU_FSW) & 0x3f, 0x24);
+	RUN(FNCLEX);
+	RUN(FLD1);
+	assert_int_equal(fpu_get_16(&cpu.fpu, FPU_FSW) & 0x3f, 0);
+	RUN(0xd9, 0x1f); /* fstp m32: exact */
+	assert_int_equal(fpu_get_16(&cpu.fpu, FPU_FSW) & 0x3f, 0);
+	RUN(FLDPI);
+	cpu.regs[RDI] = NON_CANONICAL;
+	RUN(0xd9, 0x1f); /* inexact, but it faults */
+	RUN(FLD1);
+	assert_int_equal(fpu_get_16(&cpu.fpu, FPU_FSW) & 0x3f, 0);
+}
+
+/* Every way in which TOP moves keeps the values where they were. */
+static void the_stack_rotates_whole(void **state)
+{
+	RUN(FNINIT);
+	for (unsigned i = 1; i <= 8; i++) {
+		const u16 number = (u16)i;
+		memcpy(ram + AREA, &number, 2);
+		RUN(0xdf, 0x07); /* fild m16 */
+	}
+	RUN(0xd9, 0xf7); /* fincstp */
+	RUN(0xd9, 0xf7);
+	RUN(0xd9, 0xf6); /* fdecstp */
+	for (unsigned i = 0; i < 8; i++) {
+		assert_int_equal(RUN(0xdf, 0x1f), -1); /* fistp m16 */
+		assert_int_equal(word_at(0), (7 - i) & 7 ? (7 - i) & 7 : 8);
+	}
+	assert_int_equal(cpu.fpu.image[FPU_FTW], 0);
+	assert_int_equal(fpu_get_16(&cpu.fpu, FPU_FSW) & 0x3f, 0);
+}
+
 static void an_unmasked_invalid_store_leaves_memory_and_stack(void **state)
 {
 	RUN(FNINIT);
@@ -492,6 +535,8 @@ int main(void)
 		TEST(an_unmasked_x87_exception_waits_for_the_next_instruction),
 		TEST(without_ne_the_machine_is_told_and_execution_goes_on),
 		TEST(a_faulting_store_neither_pops_nor_sets_flags),
+		TEST(what_fnclex_has_cleared_does_not_come_back),
+		TEST(the_stack_rotates_whole),
 		TEST(an_unmasked_invalid_store_leaves_memory_and_stack),
 		TEST(environments_have_their_form_in_every_mode),
 		TEST(fnsave_initializes_and_frstor_brings_back),
