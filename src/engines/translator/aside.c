@@ -69,8 +69,10 @@ static void aside_emit(struct build *b, struct aside *aside)
 		emit_back(b, aside);
 		break;
 	case ASIDE_FPU:
+	case ASIDE_AVX:
 		emit_insn(b, aside->insn, aside->offset_next);
-		emit_call(b->code, t->thunk_fpu_load);
+		emit_call(
+			b->code, aside->kind == ASIDE_FPU ? t->thunk_fpu_load : t->thunk_avx_load);
 		emit_back(b, aside);
 		break;
 	case ASIDE_EDGE:

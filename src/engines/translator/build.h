@@ -13,6 +13,7 @@ enum aside_kind {
 	ASIDE_NEXT,  /* no instruction: to the run loop at offset_next, by an edge */
 	ASIDE_LIMIT, /* counted: to the run loop before the block */
 	ASIDE_FPU,   /* the FPU state is not in the host's registers */
+	ASIDE_AVX,   /* or VEX instructions may not run */
 };
 
 #define ASIDE_JUMPS 6
@@ -40,8 +41,8 @@ struct build {
 	unsigned index;		 /* its number */
 	u32 offset_next;
 	struct flags flags;
-	bool is_fpu_live; /* the guest's FPU registers are in the host's at this point */
-	bool ends;	  /* nothing comes after this instruction */
+	u32 fpu_live; /* enum fpu_live: which of the guest's FPU registers are in the host's at this point */
+	bool ends; /* nothing comes after this instruction */
 	unsigned aside_count;
 	struct aside aside[ASIDE_MAX];
 	unsigned edge_count;
@@ -88,7 +89,7 @@ bool build_branch(struct build *b);
 void build_helper(struct build *b);
 /* Control goes on at offset, relative to the block's page, with `stack` added to RSP if it gets there. */
 void build_edge_to(struct build *b, i64 offset, enum aside_kind kind, i32 stack);
-/* FPU state must be live. */
-void build_fpu(struct build *b);
+/* FPU state must be live: FPU_SSE or FPU_AVX. */
+void build_fpu(struct build *b, u32 live);
 
 #endif

@@ -10,6 +10,8 @@ struct shape {
 	const struct opcode_row *row;
 	struct encoding encoding;
 	bool has_reg, has_rm; /* general registers in these places */
+	bool has_vvvv;	      /* and in VEX.vvvv */
+	u8 vvvv_access;
 	u8 reg_access, rm_access;
 	u8 reg_bytes, rm_bytes;
 	bool is_byte_reg, is_byte_rm;
@@ -41,6 +43,22 @@ static bool is_sized(unsigned rule)
 {
 	return rule == SIZE_RULE_V || rule == SIZE_RULE_Z || rule == SIZE_RULE_Y ||
 		rule == SIZE_RULE_W;
+}
+
+static void shape_vex(struct shape *shape, const struct insn *insn)
+{
+	const struct opcode_row *row = shape->row;
+	shape->encoding = (struct encoding){
+		.is_vex = true,
+		.prefix = mandatory_prefix(row),
+		.is_256 = row->size_rule == SIZE_RULE_X ? insn->operand_size == SIZE_256
+							: (row->attributes & ROW_L1) != 0,
+		.is_wide = row->attributes & ROW_REXW ||
+			(row->size_rule == SIZE_RULE_Y && insn->operand_size == SIZE_64),
+		.map = row->map - OPCODE_MAP_VEX,
+		.opcode = insn->opcode,
+	};
+	shape->reg = row->modrm_value >> 3 & 7;
 }
 
 static void shape_encoding(struct shape *shape, const struct insn *insn)
@@ -112,6 +130,18 @@ static bool shape_operand(
 		return true;
 	case OPERAND_ONE:
 		return true;
+	case OPERAND_L:
+		shape->immediate_bytes = 1;
+		return true;
+	case OPERAND_H:
+		shape->is_simd = true;
+		shape->encoding.vvvv = insn->vvvv;
+		return true;
+	case OPERAND_K:
+		shape->has_vvvv = true;
+		shape->vvvv_access = operand->access;
+		shape->encoding.vvvv = host_register(insn->vvvv);
+		return host_register(insn->vvvv) != HOST_NONE;
 	case OPERAND_V:
 		shape->is_simd = true;
 		shape->reg = insn->reg;
@@ -134,11 +164,14 @@ static bool shape_get(struct shape *shape, const struct insn *insn)
 {
 	const struct opcode_row *row = &opcode_rows[insn->row];
 	*shape = (struct shape){.row = row};
-	/* VEX would need the host's upper halves to be the guest's: the semantics do those. */
-	if (row->class != ROW_CLASS_COPY || !row->has_modrm || row->map > OPCODE_MAP_VEX)
+	if (row->class != ROW_CLASS_COPY || !row->has_modrm)
 		return false;
-	shape_encoding(shape, insn);
-	shape->reg = insn->modrm >> 3 & 7;
+	if (row->map > OPCODE_MAP_VEX) {
+		shape_vex(shape, insn);
+	} else {
+		shape_encoding(shape, insn);
+		shape->reg = insn->modrm >> 3 & 7;
+	}
 	for (unsigned i = 0; i < row->operand_count; i++)
 		if (!shape_operand(shape, insn, &row->operands[i]))
 			return false;
@@ -177,6 +210,8 @@ static void note_writes(struct build *b, const struct shape *shape)
 		flags_register_written(&b->flags, shape->reg);
 	if (shape->has_rm && shape->rm_access & ACCESS_W)
 		flags_register_written(&b->flags, shape->rm);
+	if (shape->has_vvvv && shape->vvvv_access & ACCESS_W)
+		flags_register_written(&b->flags, b->insn->vvvv);
 }
 
 /* Brings the flags where the instruction wants them, just before it. */
@@ -191,6 +226,8 @@ static void flags_before(struct build *b, const struct shape *shape)
 		before_write(b, shape->reg);
 	if (shape->has_rm && shape->rm_access & ACCESS_W)
 		before_write(b, shape->rm);
+	if (shape->has_vvvv && shape->vvvv_access & ACCESS_W)
+		before_write(b, b->insn->vvvv);
 }
 
 static void flags_after(struct build *b, const struct shape *shape)
@@ -293,6 +330,8 @@ static bool is_excluded(const struct insn *insn, const struct shape *shape)
 {
 	const struct opcode_row *row = shape->row;
 	unsigned group = insn->modrm >> 3 & 7;
+	if (row->map > OPCODE_MAP_VEX)
+		return row->attributes & ROW_VSIB;
 	if (row->map == 0)
 		return (insn->opcode == 0xf6 || insn->opcode == 0xf7) && group >= 4;
 	if (row->map != 1)
@@ -317,7 +356,7 @@ bool build_copy(struct build *b)
 	if (!shape_get(&shape, insn) || is_excluded(insn, &shape))
 		return false;
 	if (shape.is_simd)
-		build_fpu(b);
+		build_fpu(b, shape.encoding.is_vex ? FPU_AVX : FPU_SSE);
 	if (insn->flags & INSN_MEMORY)
 		build_memory_form(b, &shape);
 	else

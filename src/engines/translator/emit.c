@@ -31,12 +31,29 @@ void emit_64(struct code *code, u64 value)
 	emit_bytes(code, &value, sizeof(value));
 }
 
+/* The long form, which says everything: APM volume 3, 1.2.7. */
+static void emit_vex(
+	struct code *code, const struct encoding *e, unsigned r, unsigned x, unsigned b)
+{
+	unsigned pp = e->prefix == 0x66 ? 1 : e->prefix == 0xf3 ? 2 : e->prefix == 0xf2 ? 3 : 0;
+	emit_8(code, 0xc4);
+	emit_8(code, (!r) << 7 | (!x) << 6 | (!b) << 5 | e->map);
+	emit_8(code,
+		(unsigned)e->is_wide << 7 | (~(unsigned)e->vvvv & 15) << 3 |
+			(unsigned)e->is_256 << 2 | pp);
+	emit_8(code, e->opcode);
+}
+
 /* Everything up to and with the opcode. r, x, b: the high bits of the registers. */
 static void emit_head(
 	struct code *code, const struct encoding *e, unsigned r, unsigned x, unsigned b)
 {
 	static const u8 escapes[4][3] = {{0}, {0x0f}, {0x0f, 0x38}, {0x0f, 0x3a}};
 	unsigned rex = (unsigned)e->is_wide << 3 | r << 2 | x << 1 | b;
+	if (e->is_vex) {
+		emit_vex(code, e, r, x, b);
+		return;
+	}
 	if (e->has_lock)
 		emit_8(code, 0xf0);
 	if (e->has_66 || e->prefix == 0x66)

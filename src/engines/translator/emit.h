@@ -48,7 +48,10 @@ struct encoding {
 	bool has_lock;
 	bool is_wide;	/* REX.W */
 	bool needs_rex; /* a byte register of SPL, BPL, SIL, DIL */
-	u8 map, opcode;
+	u8 map, opcode; /* map: 0 to 3 */
+	bool is_vex;	/* then has_66, has_lock, needs_rex don't count */
+	bool is_256;	/* VEX.L */
+	u8 vvvv; /* VEX.vvvv, a register's number; 0 where there is none: it is emitted inverted, as 1111b */
 };
 
 /* op reg, rm with rm a register or a place. */

@@ -58,6 +58,12 @@ enum engine_word {
 
 _Static_assert(WORD_COUNT <= ENGINE_WORDS, "engine words");
 
+/* WORD_FPU_LIVE. */
+enum fpu_live {
+	FPU_SSE = 1, /* XMM registers and MXCSR (and the upper halves, where the model has them) */
+	FPU_AVX = 3  /* the same, and VEX instructions may run */
+};
+
 #define OFFSET_REGISTER(number) ((i32) __builtin_offsetof(struct cpu, regs) + 8 * (i32)(number))
 #define OFFSET_WORD(word) ((i32) __builtin_offsetof(struct cpu, engine_words) + 8 * (i32)(word))
 #define OFFSET_OF(field) ((i32) __builtin_offsetof(struct cpu, field))

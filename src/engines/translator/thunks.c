@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The pieces of code that all translations share: into translated code, out of it, and to the interpreter's semantics from it. */
 #include "engines/translator/translator.h"
+#include "x86/features.h"
 #include "x86/fpu.h"
+#include "x86/model.h"
 
 static const u8 callee_saved[] = {RBX, RBP, R12, R13, R14, R15};
 
@@ -62,6 +64,22 @@ static void emit_xmm(struct code *code, unsigned opcode)
 	}
 }
 
+/* The upper halves: VINSERTF128 (18) and VEXTRACTF128 (19) with 1. */
+static void emit_upper(struct code *code, unsigned opcode)
+{
+	for (unsigned i = 0; i < 16; i++) {
+		struct place place = place_vcpu(OFFSET_OF(fpu.ymm_high) + 16 * (i32)i);
+		struct encoding e = {.is_vex = true,
+			.is_256 = true,
+			.prefix = 0x66,
+			.map = 3,
+			.opcode = (u8)opcode};
+		e.vvvv = opcode == 0x18 ? (u8)i : 0;
+		emit_rm(code, &e, i, &place);
+		emit_8(code, 1);
+	}
+}
+
 /* LDMXCSR is /2, STMXCSR /3. */
 static void emit_mxcsr(struct code *code, unsigned extension)
 {
@@ -71,12 +89,16 @@ static void emit_mxcsr(struct code *code, unsigned extension)
 }
 
 /* A subroutine: to memory, and the host's MXCSR as C code wants it. EFLAGS and RAX are lost. */
-static u32 make_fpu_save(struct code *code)
+static u32 make_fpu_save(struct code *code, bool has_avx)
 {
 	u32 constant = code->at;
 	emit_32(code, FPU_MXCSR_DEFAULT);
 	u32 at = code->at;
 	emit_xmm(code, 0x11);
+	if (has_avx) {
+		emit_upper(code, 0x19);
+		emit_bytes(code, "\xc5\xf8\x77", 3); /* vzeroupper */
+	}
 	emit_mxcsr(code, 3);
 	emit_bytes(code, "\x0f\xae\x15", 3); /* ldmxcsr [rip + constant] */
 	emit_32(code, constant - (code->at + 4));
@@ -85,12 +107,15 @@ static u32 make_fpu_save(struct code *code)
 	return at;
 }
 
-static u32 make_fpu_load(struct code *code)
+/* EAX: enum fpu_live. */
+static u32 make_fpu_load(struct code *code, bool has_avx)
 {
 	u32 at = code->at;
 	emit_xmm(code, 0x10);
+	if (has_avx)
+		emit_upper(code, 0x18);
 	emit_mxcsr(code, 2);
-	emit_set_word(code, WORD_FPU_LIVE, 1);
+	emit_store(code, word(WORD_FPU_LIVE), RAX);
 	emit_8(code, 0xc3);
 	return at;
 }
@@ -106,14 +131,16 @@ static void emit_if_live_save(struct code *code, u32 save)
 }
 
 /*
- * May SSE instructions run on the host's unit? Not where they would raise #NM or #UD, nor with an exception unmasked, which would be the
+ * enum fpu_live, or 0: may SSE instructions run on the host's unit? Not where they would raise #NM or #UD, nor with an exception unmasked, which would be the
  * host's, too.
  */
-static bool fpu_is_permitted(const struct cpu *cpu)
+static u32 fpu_permitted(const struct cpu *cpu)
 {
 	u32 masks = fpu_get_32(&cpu->fpu, FPU_MXCSR) & FPU_MXCSR_DEFAULT;
-	return !(cpu->cr0 & (CR0_EM | CR0_TS)) && cpu->cr4 & CR4_OSFXSR &&
-		masks == FPU_MXCSR_DEFAULT;
+	if (cpu->cr0 & (CR0_EM | CR0_TS) || !(cpu->cr4 & CR4_OSFXSR) || masks != FPU_MXCSR_DEFAULT)
+		return 0;
+	return cpu->cr4 & CR4_OSXSAVE && (~cpu->xcr0 & (XCR0_SSE | XCR0_AVX)) == 0 ? FPU_AVX
+										   : FPU_SSE;
 }
 
 /* ---- out, in, and to the semantics --------------------------------------------------------------- */
@@ -177,7 +204,8 @@ static u32 make_insn(struct translator *t, u32 save, u32 load, u32 spilled, bool
 	code_patch(code, emit_jcc(code, 4), spilled);
 	emit_set_word(code, WORD_LEFT, 0);
 	if (reload_fpu) {
-		emit_group1_place(code, 7, true, word(WORD_FPU_WAS_LIVE), 0);
+		emit_load(code, RAX, word(WORD_FPU_WAS_LIVE));
+		emit_op_rr(code, 0x85, false, RAX, RAX);
 		u32 not_live = emit_jcc(code, 4);
 		emit_call(code, load);
 		code_patch(code, not_live, code->at);
@@ -198,15 +226,15 @@ static u32 make_insn_end(struct translator *t, u32 save, u32 spilled)
 }
 
 /* Called in place of an instruction that needs the FPU; that cannot have it runs by its semantics, and leaves. */
-static u32 make_load(struct translator *t, u32 save, u32 load, u32 spilled)
+static u32 make_load(struct translator *t, u32 save, u32 load, u32 spilled, u32 live)
 {
 	struct code *code = &t->code;
 	u32 at = code->at;
 	emit_group1(code, 5, true, RSP, 8);
 	emit_insn_begin(t, save);
-	emit_c_call(code, (u64)(uintptr_t)fpu_is_permitted);
-	emit_op_rr(code, 0x84, false, RAX, RAX);
-	u32 refused = emit_jcc(code, 4);
+	emit_c_call(code, (u64)(uintptr_t)fpu_permitted);
+	emit_group1(code, 7, false, RAX, (i32)live);
+	u32 refused = emit_jcc(code, 2); /* jb */
 	emit_set_word(code, WORD_LEFT, 0);
 	emit_call(code, load);
 	emit_reload(code);
@@ -224,12 +252,14 @@ static u32 make_load(struct translator *t, u32 save, u32 load, u32 spilled)
 void thunks_make(struct translator *t)
 {
 	struct code *code = &t->code;
-	u32 save = make_fpu_save(code), load = make_fpu_load(code), spilled;
+	bool has_avx = t->vcpu->cpu.model->features & BIT(FEATURE_AVX);
+	u32 save = make_fpu_save(code, has_avx), load = make_fpu_load(code, has_avx), spilled;
 	t->thunk_leave = make_leave(code, save, &spilled);
 	t->thunk_enter = make_enter(code);
 	t->thunk_insn = make_insn(t, save, load, spilled, true);
 	t->thunk_insn_fpu = make_insn(t, save, load, spilled, false);
 	t->thunk_insn_end = make_insn_end(t, save, spilled);
-	t->thunk_fpu_load = make_load(t, save, load, spilled);
+	t->thunk_fpu_load = make_load(t, save, load, spilled, FPU_SSE);
+	t->thunk_avx_load = make_load(t, save, load, spilled, FPU_AVX);
 	t->thunks_end = code->at;
 }

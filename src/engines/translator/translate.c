@@ -27,25 +27,36 @@ void build_helper(struct build *b)
 	}
 	emit_call(b->code, is_fpu ? t->thunk_insn_fpu : t->thunk_insn);
 	if (is_fpu)
-		b->is_fpu_live = false;
+		b->fpu_live = 0;
 }
 
-void build_fpu(struct build *b)
+void build_fpu(struct build *b, u32 live)
 {
-	if (b->is_fpu_live)
+	if (b->fpu_live >= live)
 		return;
 	flags_clobber(b->code, &b->flags);
-	struct aside *aside = aside_open(b, ASIDE_FPU);
-	emit_group1_place(b->code, 7, false, place_vcpu(OFFSET_WORD(WORD_FPU_LIVE)), 0);
-	aside_jump(aside, emit_jcc(b->code, 4));
+	struct aside *aside = aside_open(b, live == FPU_AVX ? ASIDE_AVX : ASIDE_FPU);
+	emit_group1_place(b->code, 7, false, place_vcpu(OFFSET_WORD(WORD_FPU_LIVE)), (i32)live);
+	aside_jump(aside, emit_jcc(b->code, 2)); /* jb */
 	aside_close(b, aside);
-	b->is_fpu_live = true;
+	b->fpu_live = live;
+}
+
+static bool build_vzero(struct build *b)
+{
+	const struct opcode_row *row = &opcode_rows[b->insn->row];
+	if (row->map != OPCODE_MAP_VEX + 1 || b->insn->opcode != 0x77)
+		return false;
+	build_fpu(b, FPU_AVX);
+	emit_bytes(b->code, row->attributes & ROW_L1 ? "\xc5\xfc\x77" : "\xc5\xf8\x77", 3);
+	return true;
 }
 
 static void build_insn(struct build *b)
 {
 	if (b->insn->row == ROW_INVALID ||
-		(!build_stack(b) && !build_branch(b) && !build_copy(b) && !build_special(b)))
+		(!build_stack(b) && !build_branch(b) && !build_copy(b) && !build_special(b) &&
+			!build_vzero(b)))
 		build_helper(b);
 }
 
@@ -138,7 +149,8 @@ bool translate_block(struct translator *translator, struct block *block)
 	b->block = block;
 	b->translation = t;
 	b->aside_count = b->edge_count = 0;
-	b->is_fpu_live = b->ends = false;
+	b->fpu_live = 0;
+	b->ends = false;
 	build_entry(b, t);
 	if (translator->is_counted)
 		build_count(b);

@@ -48,7 +48,8 @@ struct translator {
 	struct code code;
 	u32 thunks_end;
 	/* Offsets of the common pieces (thunks.c). */
-	u32 thunk_enter, thunk_leave, thunk_insn, thunk_insn_fpu, thunk_insn_end, thunk_fpu_load;
+	u32 thunk_enter, thunk_leave, thunk_insn, thunk_insn_fpu, thunk_insn_end, thunk_fpu_load,
+		thunk_avx_load;
 	struct jump_target *jumps;
 	struct build *build; /* what translating one block needs */
 	bool is_full;	     /* the code memory or the arena is: all goes before the next block */
@@ -66,7 +67,7 @@ static always_inline struct translator *translator_of(struct vcpu *vcpu)
 /*
  * The common pieces, once. thunk_enter is enter_fn. thunk_insn, by CALL with the instruction in RAX and the offset of the
  * next in RCX, flags in memory: runs it by its semantics and comes back, or leaves when the block is to end. thunk_insn_fpu is for
- * those that work on the FPU's state. thunk_insn_end, by a jump: leaves in any case. thunk_fpu_load, called as thunk_insn: comes
+ * those that work on the FPU's state. thunk_insn_end, by a jump: leaves in any case. thunk_fpu_load and thunk_avx_load, called as thunk_insn: comes
  * back with the guest's FPU registers in the host's, or runs the instruction and leaves. thunk_leave: all has been done.
  */
 void thunks_make(struct translator *translator);
