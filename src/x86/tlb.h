@@ -23,7 +23,7 @@
 #define PAGE_SIZE ((u64)1 << PAGE_SHIFT)
 #define PAGE_MASK (~(PAGE_SIZE - 1))
 
-#define TLB_ENTRIES 1024 /* an array; a power of two */
+#define TLB_ENTRIES 2048 /* an array; a power of two */
 #define TLB_CONTEXTS 8	 /* Linux uses six PCIDs a processor */
 
 enum tlb_mode {
