@@ -95,7 +95,8 @@ void debug_note(struct cpu *cpu)
 void debug_drop(struct cpu *cpu)
 {
 	cpu->pending_dr6 = 0;
-	atomic_and_32(&cpu->pending, ~(u32)PENDING_TRAP);
+	if (atomic_load_32(&cpu->pending) & PENDING_TRAP)
+		atomic_and_32(&cpu->pending, ~(u32)PENDING_TRAP);
 }
 
 void debug_set_dr6(struct cpu *cpu, u64 value)

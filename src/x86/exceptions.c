@@ -8,6 +8,7 @@
 #include "x86/segments.h"
 #include "x86/stack_frame.h"
 #include "x86/task_state.h"
+#include "x86/transfer_quick.h"
 
 struct gate {
 	u64 offset;
@@ -312,7 +313,10 @@ void event_deliver(
 	if (kind == EVENT_SOFTWARE && cpu_is_virtual_8086(cpu) && cpu_iopl(cpu) < 3)
 		raise_gp(cpu, 0);
 	bool stepping = cpu->other_flags & RFLAGS_TF;
-	deliver(cpu, &event);
+	if (event_deliver_quick(cpu, &event))
+		cpu->interrupt_shadow = SHADOW_NONE;
+	else
+		deliver(cpu, &event);
 	cpu->step_suppressed = stepping;
 }
 
@@ -373,6 +377,10 @@ void event_deliver_safely(struct cpu *cpu, struct event *event)
 {
 	void *unwind[ARRAY_SIZE(cpu->unwind)];
 
+	if (likely(event_deliver_quick(cpu, event))) {
+		cpu->interrupt_shadow = SHADOW_NONE;
+		return;
+	}
 	memcpy(unwind, cpu->unwind, sizeof(unwind));
 	while (!deliver_or_fail(cpu, event)) {
 		if (!event_combine(cpu, event)) {

@@ -12,6 +12,8 @@ void return_get_stack(
 	struct cpu *cpu, u16 selector, const struct descriptor *code, struct segment *ss);
 /* SS and rSP, once CS is set. */
 void return_set_stack(struct cpu *cpu, const struct segment *ss, u64 rsp);
+/* IRET's flags, in protected mode: those that the old CPL may change. */
+void return_set_flags(struct cpu *cpu, u64 flags, unsigned bytes);
 /* Data segments that the new CPL may not have become null. */
 void return_drop_segments(struct cpu *cpu);
 

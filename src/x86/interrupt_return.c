@@ -5,6 +5,7 @@
 #include "x86/raise.h"
 #include "x86/segments.h"
 #include "x86/stack_frame.h"
+#include "x86/transfer_quick.h"
 
 /* Puts the popped flags into the place of those in `mask`. */
 static void flags_return(struct cpu *cpu, u64 flags, u64 mask)
@@ -67,14 +68,14 @@ static void return_to_8086(
 	cpu_mode_changed(cpu);
 }
 
-static u64 flags_mask(const struct cpu *cpu, unsigned bytes)
+void return_set_flags(struct cpu *cpu, u64 flags, unsigned bytes)
 {
 	u64 mask = ALWAYS;
 	if (cpu->cpl <= cpu_iopl(cpu))
 		mask |= RFLAGS_IF;
 	if (cpu->cpl == 0)
 		mask |= RFLAGS_IOPL | RFLAGS_VIF | RFLAGS_VIP;
-	return mask & size_mask(bytes);
+	flags_return(cpu, flags, mask & size_mask(bytes));
 }
 
 static void return_protected(struct cpu *cpu, unsigned bytes)
@@ -101,7 +102,7 @@ static void return_protected(struct cpu *cpu, unsigned bytes)
 		rsp = stack_frame_pop(cpu, &frame, bytes);
 		return_get_stack(cpu, (u16)stack_frame_pop(cpu, &frame, bytes), &code, &ss);
 	}
-	flags_return(cpu, flags, flags_mask(cpu, bytes));
+	return_set_flags(cpu, flags, bytes);
 	segment_set_code(cpu, &code, cpl);
 	cpu->regs[RIP] = offset;
 	cpu->nmi_blocked = 0;
@@ -119,6 +120,8 @@ void interrupt_return(struct cpu *cpu, enum insn_size operand_size)
 {
 	unsigned bytes = 1u << operand_size;
 
+	if (likely(operand_size == SIZE_64) && likely(interrupt_return_quick(cpu)))
+		return;
 	if (cpu_is_8086(cpu)) {
 		if (cpu_is_virtual_8086(cpu) && cpu_iopl(cpu) < 3)
 			raise_gp(cpu, 0);

@@ -6,6 +6,7 @@
 #include "x86/flags.h"
 #include "x86/fpu.h"
 #include "x86/model.h"
+#include "x86/modes.h"
 #include "x86/paging.h"
 
 static u8 code_size_of(const struct cpu *cpu)
@@ -14,14 +15,6 @@ static u8 code_size_of(const struct cpu *cpu)
 	if (cpu_is_long_mode(cpu) && (attributes & SEGMENT_L))
 		return SIZE_64;
 	return attributes & SEGMENT_DB ? SIZE_32 : SIZE_16;
-}
-
-static u8 tlb_mode_of(const struct cpu *cpu)
-{
-	bool ac = cpu->other_flags & RFLAGS_AC;
-	if (cpu->cpl == 3)
-		return ac && (cpu->cr0 & CR0_AM) ? TLB_USER_ALIGNED : TLB_USER;
-	return (cpu->cr4 & CR4_SMAP) && !ac ? TLB_SUPERVISOR : TLB_SUPERVISOR_USER_OK;
 }
 
 void cpu_mode_changed(struct cpu *cpu)
@@ -34,10 +27,8 @@ void cpu_mode_changed(struct cpu *cpu)
 	else
 		cpu->stack_size =
 			cpu->segments[SEGMENT_SS].attributes & SEGMENT_DB ? SIZE_32 : SIZE_16;
-	cpu->tlb_mode = tlb_mode_of(cpu);
-	cpu->data_tlb = cpu->tlb.by_mode[cpu->tlb_mode];
 	cpu->debug_active = (cpu->dr7 & 0xff) != 0;
-	cpu_end_block(cpu);
+	cpu_privilege_changed(cpu);
 }
 
 static void segments_reset(struct cpu *cpu)

@@ -2,17 +2,10 @@
 #include "x86/access.h"
 #include "x86/descriptors.h"
 #include "x86/flags.h"
+#include "x86/modes.h"
 #include "x86/paging.h"
 #include "x86/raise.h"
 #include "x86/stack_frame.h"
-
-unsigned tlb_mode_for(const struct cpu *cpu, unsigned cpl)
-{
-	if (cpl == 3)
-		return TLB_USER;
-	return (cpu->cr4 & CR4_SMAP) && !(cpu->other_flags & RFLAGS_AC) ? TLB_SUPERVISOR
-									: TLB_SUPERVISOR_USER_OK;
-}
 
 void stack_frame_init(struct cpu *cpu, struct stack_frame *frame)
 {

@@ -33,7 +33,4 @@ void stack_frame_skip(struct stack_frame *frame, u64 bytes);
 /* The frame's pointer becomes rSP. */
 void stack_frame_commit(struct cpu *cpu, const struct stack_frame *frame);
 
-/* The TLB mode of data accesses by code at cpl. */
-unsigned tlb_mode_for(const struct cpu *cpu, unsigned cpl);
-
 #endif

@@ -4,6 +4,7 @@
 #include "x86/execute/privilege.h"
 #include "x86/execute/stack.h"
 #include "x86/model.h"
+#include "x86/modes.h"
 
 HANDLER(pushf)
 {
@@ -44,7 +45,7 @@ HANDLER(popf)
 	stack_adjust(cpu, 1 << insn->operand_size);
 	flags_set(cpu, (flags & mask) | (old & ~mask & ~(u64)RFLAGS_RF));
 	if ((flags_get(cpu) ^ old) & RFLAGS_AC)
-		cpu_mode_changed(cpu);
+		cpu_privilege_changed(cpu);
 	if ((flags_get(cpu) ^ old) & (RFLAGS_IF | RFLAGS_TF))
 		cpu_end_block(cpu);
 }
@@ -79,7 +80,7 @@ static void set_ac(struct cpu *cpu, u32 value)
 	if ((cpu->other_flags & RFLAGS_AC) == value)
 		return;
 	cpu->other_flags ^= RFLAGS_AC;
-	cpu_mode_changed(cpu);
+	cpu_privilege_changed(cpu);
 }
 
 HANDLER(stac)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* SYSCALL, SYSRET, SYSENTER, SYSEXIT, SWAPGS: APM volume 2, 6.1, and volume 3. */
 #include "x86/execute/privilege.h"
+#include "x86/modes.h"
 #include "x86/paging.h"
 #include "x86/segments.h"
 
@@ -32,6 +33,7 @@ static void syscall_long(struct cpu *cpu, u16 selector)
 	cpu->regs[RIP] = from_64_bit ? cpu->msrs.lstar : cpu->msrs.cstar;
 	flags_set(cpu, flags & ~cpu->msrs.sfmask);
 	set_flat_pair(cpu, selector & 0xfffc, (u16)((selector & 0xfffc) + 8), 0, CODE_64);
+	cpu_mode_is_64(cpu);
 }
 
 static void syscall_legacy(struct cpu *cpu, u16 selector)
@@ -40,6 +42,7 @@ static void syscall_legacy(struct cpu *cpu, u16 selector)
 	cpu->regs[RIP] = (u32)cpu->msrs.star;
 	cpu->other_flags &= ~(u32)(RFLAGS_VM | RFLAGS_IF | RFLAGS_RF);
 	set_flat_pair(cpu, selector & 0xfffc, (u16)((selector & 0xfffc) + 8), 0, CODE_32);
+	cpu_mode_changed(cpu);
 }
 
 /* TF after it is SFMASK's doing: a trap comes by the flags as they are then. */
@@ -54,7 +57,6 @@ HANDLER(syscall)
 	else
 		syscall_legacy(cpu, selector);
 	cpu->step_suppressed = stepping && !(cpu->other_flags & RFLAGS_TF);
-	cpu_mode_changed(cpu);
 }
 
 HANDLER(sysret)
@@ -81,7 +83,10 @@ HANDLER(sysret)
 		flags_set(cpu, flags);
 	else
 		cpu->other_flags |= RFLAGS_IF;
-	cpu_mode_changed(cpu);
+	if (likely(insn->operand_size == SIZE_64))
+		cpu_mode_is_64(cpu);
+	else
+		cpu_mode_changed(cpu);
 }
 
 /* AMD has these two in legacy mode only: APM volume 3, SYSENTER. */
