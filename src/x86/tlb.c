@@ -56,6 +56,12 @@ static void note_large(struct tlb_array *array, u64 linear, u64 physical)
 
 /* ---- entering ---- */
 
+/* Of tlb->global_halves. */
+static u8 half_bit(u64 linear)
+{
+	return linear & BIT(47) ? 2 : 1;
+}
+
 void tlb_enter(struct tlb *tlb, enum tlb_mode mode, u64 linear, u64 physical, const u8 *host,
 	unsigned permissions)
 {
@@ -80,7 +86,7 @@ void tlb_enter(struct tlb *tlb, enum tlb_mode mode, u64 linear, u64 physical, co
 		entry->execute = page;
 	array->used |= group_bit(index);
 	if (physical & TLB_GLOBAL)
-		tlb->global_halves |= linear & BIT(47) ? 2 : 1;
+		tlb->global_halves |= half_bit(linear);
 	else
 		array->local |= group_bit(index);
 	note_large(array, linear, physical);
@@ -263,40 +269,42 @@ static void drop_pieces(struct tlb_array *array, u64 linear, unsigned scope)
 	}
 }
 
-static void array_drop_page(struct tlb_array *array, u64 linear, unsigned scope)
+/* regions: the bits of array->large that may stand for linear's large page. */
+static void array_drop_page(struct tlb_array *array, u64 linear, u64 regions, unsigned scope)
 {
 	unsigned own = tlb_index(linear);
-	u64 regions = region_bit(linear, false) | region_bit(linear, true);
 	u64 large = (scope & TLB_SCOPE_LOCAL ? array->large[0] : 0) |
 		(scope & TLB_SCOPE_GLOBAL ? array->large[1] : 0);
 
 	if (entry_page(&array->entries[own]) == (linear & PAGE_MASK) &&
 		in_scope(array->physical[own], scope))
 		entry_clear(array, own);
-	if (large & regions)
+	if (unlikely(large & regions))
 		drop_pieces(array, linear, scope);
 }
 
-static void context_drop_page(struct tlb_context *context, u64 linear, unsigned scope)
+static void context_drop_page(
+	struct tlb *tlb, struct tlb_context *context, u64 linear, unsigned scope)
 {
-	for_each_array(array, context) array_drop_page(array, linear, scope);
+	u64 regions = region_bit(linear, false) | region_bit(linear, true);
+	for_each_array(array, context) array_drop_page(array, linear, regions, scope);
+	if ((scope & TLB_SCOPE_LOCAL) && may_be_executed(&context->executed, linear))
+		renew_key(tlb, context);
 }
 
 void tlb_flush_page(struct tlb *tlb, u16 pcid, u64 linear, enum tlb_scope scope)
 {
-	bool may_be_global = tlb->global_halves & (linear & BIT(47) ? 2 : 1);
-	unsigned global = may_be_global ? scope & TLB_SCOPE_GLOBAL : 0;
-
-	for_each_context(context, tlb)
-	{
-		unsigned own = context->pcid == pcid ? scope & TLB_SCOPE_LOCAL : 0;
-		if (!(own | global))
-			continue;
-		context_drop_page(context, linear, own | global);
-		if (own && may_be_executed(&context->executed, linear))
-			renew_key(tlb, context);
-	}
-	if ((scope & TLB_SCOPE_GLOBAL) && may_be_executed(&tlb->executed_global, linear))
+	struct tlb_context *own =
+		tlb->current->pcid == pcid ? tlb->current : context_find(tlb, pcid);
+	if (own)
+		context_drop_page(tlb, own, linear, scope);
+	if (!(scope & TLB_SCOPE_GLOBAL))
+		return;
+	/* Global pages may be in all contexts. */
+	if (tlb->global_halves & half_bit(linear))
+		for_each_context(context, tlb)
+			context_drop_page(tlb, context, linear, TLB_SCOPE_GLOBAL);
+	if (may_be_executed(&tlb->executed_global, linear))
 		renew_global_key(tlb);
 }
 
