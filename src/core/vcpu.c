@@ -244,6 +244,13 @@ static const struct environment vcpu_environment = {
 	.fpu_error = env_fpu_error,
 };
 
+static void ram_init(struct cpu *cpu, const struct memory *memory)
+{
+	cpu->ram[0] = (struct ram_window){0, memory->low_bytes, memory->host};
+	cpu->ram[1] = (struct ram_window){MEMORY_HIGH_START, memory->bytes - memory->low_bytes,
+		memory->host + memory->low_bytes};
+}
+
 void vcpu_init(struct vcpu *vcpu, struct machine *machine, unsigned index)
 {
 	static const char *const names[MACHINE_VCPUS_MAX] = {"vcpu0", "vcpu1", "vcpu2", "vcpu3",
@@ -259,6 +266,7 @@ void vcpu_init(struct vcpu *vcpu, struct machine *machine, unsigned index)
 	if (counts_insns(vcpu)) /* debug traps are the instruction's own */
 		vcpu->cpu.pending_waits = ~(u32)PENDING_TRAP;
 	vcpu->cpu.physical_mask = bits_mask(vcpu->cpu.model->physical_bits);
+	ram_init(&vcpu->cpu, &machine->memory);
 	cpu_reset(&vcpu->cpu, index == 0);
 	state_register(machine, &vcpu->state, names[index], &vcpu_state, vcpu);
 }

@@ -254,6 +254,12 @@ struct cpu {
 		u64 cr2; /* #PF: the address, moved to CR2 at delivery */
 	} fault;
 
+	/* Where RAM is, for walks of page tables; what neither holds, environment->ram_page is asked for. Whole pages. */
+	struct ram_window {
+		u64 start, bytes;
+		u8 *host;
+	} ram[2];
+
 	u64 physical_mask; /* bits that a physical address may have: MAXPHYADDR */
 	u64 pdptes[4];	   /* PAE paging: loaded with CR3 */
 

@@ -15,7 +15,7 @@
 /* What an entry is called depends on its level: 0 PTE, 1 PDE, 2 PDPTE, 3 PML4E. */
 enum { LEVEL_PT, LEVEL_PD, LEVEL_PDPT, LEVEL_PML4 };
 
-static u64 entry_read(struct cpu *cpu, u64 physical, unsigned bytes)
+static no_inline u64 entry_read_elsewhere(struct cpu *cpu, u64 physical, unsigned bytes)
 {
 	bool watched;
 	const u8 *page = cpu->environment->ram_page(cpu, physical & PAGE_MASK, PAGE_READ, &watched);
@@ -23,6 +23,19 @@ static u64 entry_read(struct cpu *cpu, u64 physical, unsigned bytes)
 		return cpu->environment->physical_read(cpu, physical, bytes);
 	page += physical & ~PAGE_MASK;
 	return bytes == 8 ? ram_load_64(page) : ram_load_32(page);
+}
+
+/* Entries are aligned, so that none is half in a window. */
+static always_inline u64 entry_read(struct cpu *cpu, u64 physical, unsigned bytes)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(cpu->ram); i++) {
+		u64 offset = physical - cpu->ram[i].start;
+		if (likely(offset < cpu->ram[i].bytes)) {
+			const u8 *at = cpu->ram[i].host + offset;
+			return bytes == 8 ? ram_load_64(at) : ram_load_32(at);
+		}
+	}
+	return entry_read_elsewhere(cpu, physical, bytes);
 }
 
 /* Replaces an entry if it is still what was read. Tables that are not RAM take what comes. */
@@ -48,39 +61,45 @@ static bool entry_exchange(struct cpu *cpu, u64 physical, unsigned bytes, u64 ol
 
 /* ---- reserved bits ---- */
 
-static u64 reserved_64(const struct cpu *cpu, unsigned level, u64 entry)
+/* On all levels. */
+static u64 reserved_64(const struct cpu *cpu)
 {
 	u64 reserved = ~cpu->physical_mask & bits_mask(52);
 	if (!(cpu->efer & EFER_NXE))
 		reserved |= PTE_NX;
 	if (!cpu_is_long_mode(cpu))
 		reserved |= bits_mask(63) & ~bits_mask(52);
-	if (level == LEVEL_PML4)
-		reserved |= PTE_PS | PTE_G;
-	else if (level == LEVEL_PDPT && (entry & PTE_PS))
-		reserved |= bits_mask(30) & ~bits_mask(13);
-	else if (level == LEVEL_PD && (entry & PTE_PS))
-		reserved |= bits_mask(21) & ~bits_mask(13);
 	return reserved;
 }
 
+/* Beside these, by level and PS. */
+static const u64 reserved_on[][2] = {
+	[LEVEL_PT] = {0, 0},
+	[LEVEL_PD] = {0, 0x1fe000},
+	[LEVEL_PDPT] = {0, 0x3fffe000},
+	[LEVEL_PML4] = {PTE_G, PTE_PS | PTE_G},
+};
+
 /* ---- the three forms ---- */
 
-/* Takes in one present entry's rights. */
-static void walk_restrict(struct page_walk *walk, u64 address, u64 entry)
+/* One present entry. Rights: all entries must give them, and none take them away. */
+static always_inline void walk_add(struct page_walk *walk, u64 address, u64 entry)
 {
-	walk->is_writable &= !!(entry & PTE_RW);
-	walk->is_user &= !!(entry & PTE_US);
-	walk->is_executable &= !(entry & PTE_NX);
 	walk->address[walk->count] = address;
 	walk->value[walk->count++] = entry;
 }
 
-static void walk_finish(
-	struct cpu *cpu, struct page_walk *walk, u64 linear, u64 base, u64 entry, unsigned shift)
+/* all, any: what all entries have and what any has; the last is `entry`. */
+static always_inline void walk_finish(struct cpu *cpu, struct page_walk *walk, u64 linear, u64 base,
+	unsigned shift, u64 all, u64 any)
 {
+	u64 entry = walk->value[walk->count - 1];
 	walk->physical = ((base & ~bits_mask(shift)) | (linear & bits_mask(shift))) &
 		cpu->physical_mask & PAGE_MASK;
+	walk->is_writable = all & PTE_RW;
+	walk->is_user = all & PTE_US;
+	walk->is_accessed = all & PTE_A;
+	walk->is_executable = !(any & PTE_NX);
 	walk->is_global = (entry & PTE_G) && (cpu->cr4 & CR4_PGE);
 	walk->is_dirty = entry & PTE_D;
 	walk->size = shift == 12 ? 0 : shift == 30 ? TLB_HUGE : TLB_LARGE;
@@ -90,6 +109,7 @@ static void walk_finish(
 static bool walk_64(
 	struct cpu *cpu, u64 linear, struct page_walk *walk, u64 table, unsigned top_level)
 {
+	u64 reserved = reserved_64(cpu), all = ~(u64)0, any = 0;
 	walk->entry_bytes = 8;
 	for (unsigned level = top_level;; level--) {
 		unsigned shift = 12 + 9 * level;
@@ -97,13 +117,15 @@ static bool walk_64(
 		u64 entry = entry_read(cpu, address, 8);
 		if (!(entry & PTE_P))
 			return false;
-		if (entry & reserved_64(cpu, level, entry)) {
+		if (unlikely(entry & (reserved | reserved_on[level][!!(entry & PTE_PS)]))) {
 			walk->error = PF_PRESENT | PF_RESERVED;
 			return false;
 		}
-		walk_restrict(walk, address, entry);
+		walk_add(walk, address, entry);
+		all &= entry;
+		any |= entry;
 		if (level == LEVEL_PT || (entry & PTE_PS)) {
-			walk_finish(cpu, walk, linear, entry & PTE_ADDRESS, entry, shift);
+			walk_finish(cpu, walk, linear, entry & PTE_ADDRESS, shift, all, any);
 			return true;
 		}
 		table = entry;
@@ -124,22 +146,23 @@ static bool walk_32(struct cpu *cpu, u64 linear, struct page_walk *walk)
 	u64 entry = entry_read(cpu, address, 4);
 	if (!(entry & PTE_P))
 		return false;
-	walk_restrict(walk, address, entry);
+	walk_add(walk, address, entry);
+	u64 all = entry;
 	if ((entry & PTE_PS) && (cpu->cr4 & CR4_PSE)) {
 		if (entry & BIT(21)) {
 			walk->error = PF_PRESENT | PF_RESERVED;
 			return false;
 		}
 		u64 base = (entry & 0xffc00000) | bits_get(entry, 13, 8) << 32;
-		walk_finish(cpu, walk, linear, base, entry, 22);
+		walk_finish(cpu, walk, linear, base, 22, all, 0);
 		return true;
 	}
 	address = (entry & 0xfffff000) | bits_get(linear, 12, 10) << 2;
 	entry = entry_read(cpu, address, 4);
 	if (!(entry & PTE_P))
 		return false;
-	walk_restrict(walk, address, entry);
-	walk_finish(cpu, walk, linear, entry & 0xfffff000, entry, 12);
+	walk_add(walk, address, entry);
+	walk_finish(cpu, walk, linear, entry & 0xfffff000, 12, all & entry, 0);
 	return true;
 }
 
@@ -147,8 +170,8 @@ bool page_walk(struct cpu *cpu, u64 linear, struct page_walk *walk)
 {
 	walk->error = 0;
 	walk->count = 0;
-	walk->is_writable = walk->is_user = walk->is_executable = true;
 	if (!(cpu->cr0 & CR0_PG)) {
+		walk->is_writable = walk->is_user = walk->is_executable = walk->is_accessed = true;
 		walk->physical = linear & cpu->physical_mask & PAGE_MASK;
 		walk->is_dirty = true;
 		walk->is_global = false;
@@ -200,6 +223,8 @@ u32 page_walk_error(
 
 bool page_walk_mark(struct cpu *cpu, struct page_walk *walk, bool is_write)
 {
+	if (likely(walk->is_accessed && (!is_write || walk->is_dirty)))
+		return true;
 	for (unsigned i = 0; i < walk->count; i++) {
 		u64 old = walk->value[i];
 		u64 new = old | PTE_A;

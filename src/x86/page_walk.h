@@ -13,7 +13,8 @@ struct page_walk {
 	u64 physical; /* of the linear address's 4 KiB page */
 	u32 error;    /* after a failed walk: PF_PRESENT, PF_RESERVED as the error code has them */
 	bool is_writable, is_user, is_executable, is_global, is_dirty;
-	u8 size; /* 0, TLB_LARGE or TLB_HUGE */
+	bool is_accessed; /* all entries are */
+	u8 size;	  /* 0, TLB_LARGE or TLB_HUGE */
 
 	/* The entries on the way, with an accessed bit, as they were read; the last is the leaf. */
 	unsigned count;

@@ -47,16 +47,10 @@ static void page_enter(struct cpu *cpu, u64 linear, enum access_kind kind, unsig
 		return;
 	if (kind != ACCESS_EXECUTE && cpu->debug_active && page_has_breakpoint(cpu, linear))
 		return;
-	if (kind == ACCESS_WRITE && !page->watched)
+	/* A page that was read is mostly written soon, and what that would mark may be marked. */
+	if (kind != ACCESS_EXECUTE && !page->watched && walk->is_dirty &&
+		(kind == ACCESS_WRITE || page_walk_allows(cpu, walk, ACCESS_WRITE, mode)))
 		permissions |= TLB_WRITE;
-	if (kind == ACCESS_READ && walk->is_dirty &&
-		page_walk_allows(cpu, walk, ACCESS_WRITE, mode)) {
-		bool watched = false;
-		const u8 *host =
-			cpu->environment->ram_page(cpu, page->physical, PAGE_WRITE, &watched);
-		if (host == page->host && !watched)
-			permissions |= TLB_WRITE;
-	}
 	tlb_enter(&cpu->tlb, mode, linear, page->physical | page->tag, page->host, permissions);
 }
 

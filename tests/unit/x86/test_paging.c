@@ -165,6 +165,10 @@ static void writes_to_watched_pages_are_announced(void **state)
 	tlb_protect_physical(&cpu.tlb, PAGE);
 	store(PAGE);
 	assert_int_equal(code_writes, 3);
+	paging_flush(&cpu);
+	load(PAGE);
+	store(PAGE);
+	assert_int_equal(code_writes, 4);
 }
 
 static void global_pages_survive_cr3(void **state)

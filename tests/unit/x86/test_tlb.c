@@ -43,6 +43,7 @@ static unsigned is_kept(u64 linear)
 static int start_pcids(void **state)
 {
 	start_64(state);
+	cpu.ram[1] = (struct ram_window){0, RAM_BYTES, ram}; /* as walks have it in a machine */
 	use_pcids();
 	return 0;
 }
