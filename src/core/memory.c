@@ -65,6 +65,18 @@ bool memory_read(struct machine *machine, u64 gpa, void *to, u64 bytes)
 	return true;
 }
 
+void memory_written(struct machine *machine, u64 offset, u64 bytes)
+{
+	struct memory *memory = &machine->memory;
+	if (!bytes)
+		return;
+	for (u64 page = offset >> PAGE_SHIFT; page <= (offset + bytes - 1) >> PAGE_SHIFT; page++) {
+		if (memory_is_watched(memory, page << PAGE_SHIFT))
+			machine->engine->memory_changed(
+				machine, memory_gpa(memory, page << PAGE_SHIFT), PAGE_SIZE, NULL);
+	}
+}
+
 bool memory_write(struct machine *machine, u64 gpa, const void *from, u64 bytes)
 {
 	struct memory *memory = &machine->memory;
@@ -72,12 +84,6 @@ bool memory_write(struct machine *machine, u64 gpa, const void *from, u64 bytes)
 	if (!memory_offset(memory, gpa, bytes, &offset))
 		return false;
 	memcpy(memory->host + offset, from, bytes);
-	if (!bytes)
-		return true;
-	for (u64 page = offset >> PAGE_SHIFT; page <= (offset + bytes - 1) >> PAGE_SHIFT; page++) {
-		if (memory_is_watched(memory, page << PAGE_SHIFT))
-			machine->engine->memory_changed(
-				machine, memory_gpa(memory, page << PAGE_SHIFT), PAGE_SIZE, NULL);
-	}
+	memory_written(machine, offset, bytes);
 	return true;
 }

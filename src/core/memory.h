@@ -34,7 +34,7 @@ void memory_fini(struct memory *memory);
 
 /* Offset in host RAM of [gpa, gpa + bytes), all RAM and in one piece; false otherwise. bytes may be 0. */
 bool memory_offset(const struct memory *memory, u64 gpa, u64 bytes, u64 *offset) must_use;
-/* Host address, or NULL. For loaders before the start, and engines' TLB fills. */
+/* Host address, or NULL. For loaders before the start, engines' TLB fills, and devices that say memory_written where they write. */
 u8 *memory_host(const struct memory *memory, u64 gpa, u64 bytes) must_use;
 static inline bool memory_is_watched(const struct memory *memory, u64 offset)
 {
@@ -49,5 +49,8 @@ u64 memory_gpa(const struct memory *memory, u64 offset);
  */
 bool memory_read(struct machine *machine, u64 gpa, void *to, u64 bytes) must_use;
 bool memory_write(struct machine *machine, u64 gpa, const void *from, u64 bytes) must_use;
+
+/* Somebody else (the host's kernel, for a disk) has written [offset, offset + bytes) of host RAM: the engine is told where pages hold code. */
+void memory_written(struct machine *machine, u64 offset, u64 bytes);
 
 #endif
