@@ -14,6 +14,8 @@
 #include "devices/pc/rtc.h"
 #include "devices/pc/serial16550.h"
 #include "devices/pci/host_bridge.h"
+#include "devices/virtio/block.h"
+#include "devices/virtio/entropy.h"
 
 struct pc {
 	struct pc_parameters parameters;
@@ -25,11 +27,14 @@ struct pc {
 	struct i8042 i8042;
 	struct acpi_pm pm;
 	struct reset_port reset_port;
+	struct pci_bus pci;
 	struct pci_host_bridge host_bridge;
 	struct post_port post_port;
 	struct exit_port exit_port;
 	struct serial16550 serial0;
 	struct pvclock pvclock;
+	struct virtio_entropy entropy;
+	struct virtio_block *disks[PC_DISKS_MAX];
 };
 
 /* ---- wires ---- */
@@ -55,6 +60,19 @@ static void pic_output_set(void *owner, unsigned line, bool level)
 
 	lapics_set_lint(&pc->lapics, 0, level);
 	ioapic_set_line(&pc->ioapic, 0, level);
+}
+
+static const enum pc_irq pci_irqs[PCI_PINS] = {
+	PC_IRQ_PCI_0, PC_IRQ_PCI_1, PC_IRQ_PCI_2, PC_IRQ_PCI_3};
+
+/* Other addresses are RAM's or nobody's: no driver puts a message there. */
+static void pci_message_send(void *owner, u64 address, u32 data)
+{
+	struct pc *pc = owner;
+	struct apic_message message = apic_message_from_msi(address, data);
+
+	if (address >> 20 == PC_LAPIC_ADDRESS >> 20)
+		lapics_send(&pc->lapics, &message);
 }
 
 /* ---- creation ---- */
@@ -103,8 +121,6 @@ static enum status create_ports(struct pc *pc, struct machine *machine)
 	if (status == STATUS_OK)
 		status = reset_port_init(&pc->reset_port, machine, PC_PORT_SYSTEM_CONTROL);
 	if (status == STATUS_OK)
-		status = pci_host_bridge_init(&pc->host_bridge, machine, PC_PORT_PCI_CONFIG);
-	if (status == STATUS_OK)
 		status = post_port_init(&pc->post_port, machine, PC_PORT_POST);
 	if (status == STATUS_OK && pc->parameters.has_exit_port)
 		status = exit_port_init(&pc->exit_port, machine, PC_PORT_EXIT);
@@ -114,13 +130,91 @@ static enum status create_ports(struct pc *pc, struct machine *machine)
 	return status;
 }
 
+static enum status create_pci(struct pc *pc, struct machine *machine)
+{
+	struct pci_msi_port messages = {pci_message_send, pc};
+	struct irq wires[PCI_PINS];
+
+	for (unsigned i = 0; i < PCI_PINS; i++)
+		wires[i] = isa_irq(pc, pci_irqs[i]);
+	enum status status = pci_bus_init(
+		&pc->pci, machine, PC_PCI_WINDOW, PC_PCI_WINDOW_BYTES, wires, messages);
+	if (status == STATUS_OK)
+		status = pci_host_bridge_init(
+			&pc->host_bridge, machine, &pc->pci, PC_PORT_PCI_CONFIG, PC_PCI_ECAM);
+	return status;
+}
+
+static struct virtio_parameters in_slot(struct pc *pc, unsigned slot, const char *name)
+{
+	return (struct virtio_parameters){
+		.bus = &pc->pci,
+		.slot = slot,
+		.interrupt_line = (u8)pci_irqs[pci_bus_wire(slot, 0)],
+		.name = name,
+	};
+}
+
+static enum status create_disk(struct pc *pc, unsigned index)
+{
+	static const char *const names[PC_DISKS_MAX] = {"disk0", "disk1", "disk2", "disk3", "disk4",
+		"disk5", "disk6", "disk7", "disk8", "disk9", "disk10", "disk11", "disk12", "disk13",
+		"disk14", "disk15"};
+	const struct pc_disk *disk = &pc->parameters.disks[index];
+	struct virtio_parameters common = in_slot(pc, PC_SLOT_DISKS + index, names[index]);
+	struct virtio_block_parameters parameters = {
+		.backend = disk->backend,
+		.serial = disk->serial,
+		.queues = pc->pci.machine->vcpu_count,
+	};
+
+	pc->disks[index] = host_memory_get(sizeof(struct virtio_block));
+	if (!pc->disks[index])
+		return STATUS_NO_MEMORY;
+	return virtio_block_init(pc->disks[index], &common, &parameters);
+}
+
+static enum status create_virtio(struct pc *pc)
+{
+	struct virtio_parameters common = in_slot(pc, PC_SLOT_ENTROPY, "entropy");
+	enum status status = virtio_entropy_init(&pc->entropy, &common);
+
+	for (unsigned i = 0; status == STATUS_OK && i < pc->parameters.disk_count; i++)
+		status = create_disk(pc, i);
+	return status;
+}
+
+/* All that holds memory of its own; also of a board that is only half made. */
+static void destroy(struct pc *pc)
+{
+	for (unsigned i = 0; i < PC_DISKS_MAX; i++) {
+		if (!pc->disks[i])
+			continue;
+		virtio_block_fini(pc->disks[i]);
+		host_memory_put(pc->disks[i], sizeof(struct virtio_block));
+	}
+	virtio_entropy_fini(&pc->entropy);
+	host_memory_put(pc, sizeof(*pc));
+}
+
 /* ---- what the machine asks of its board ---- */
+
+void pc_drain(struct machine *machine)
+{
+	struct pc *pc = machine->board;
+
+	for (unsigned i = 0; i < pc->parameters.disk_count; i++) {
+		struct block_backend *backend = pc->disks[i]->backend;
+		backend->ops->drain(backend);
+	}
+}
 
 static void pc_reset(struct machine *machine)
 {
 	struct pc *pc = machine->board;
 	const struct pc_parameters *parameters = &pc->parameters;
 
+	pc_drain(machine);
 	machine_reset_devices(machine);
 	lapics_set_virtual_wire(&pc->lapics);
 	if (parameters->load_boot && !parameters->load_boot(machine, parameters->context))
@@ -147,8 +241,12 @@ enum status pc_create(struct machine *machine, const struct pc_parameters *param
 		status = create_clocks(pc, machine);
 	if (status == STATUS_OK)
 		status = create_ports(pc, machine);
+	if (status == STATUS_OK)
+		status = create_pci(pc, machine);
+	if (status == STATUS_OK)
+		status = create_virtio(pc);
 	if (status != STATUS_OK) {
-		host_memory_put(pc, sizeof(*pc));
+		destroy(pc);
 		return status;
 	}
 	machine->board = pc;
@@ -161,7 +259,7 @@ enum status pc_create(struct machine *machine, const struct pc_parameters *param
 
 void pc_destroy(struct machine *machine)
 {
-	host_memory_put(machine->board, sizeof(struct pc));
+	destroy(machine->board);
 	machine->board = NULL;
 	machine->reset = NULL;
 }
@@ -177,7 +275,7 @@ void pc_power_button(struct machine *machine)
 
 struct acpi_platform pc_acpi_platform(const struct machine *machine)
 {
-	return (struct acpi_platform){
+	struct acpi_platform platform = {
 		.cpu_count = machine->vcpu_count,
 		.lapic_address = PC_LAPIC_ADDRESS,
 		.ioapic_address = PC_IOAPIC_ADDRESS,
@@ -197,5 +295,17 @@ struct acpi_platform pc_acpi_platform(const struct machine *machine)
 		.has_rtc = true,
 		.has_pit = true,
 		.has_i8042 = true,
+		.pci =
+			{
+				.ecam_address = PC_PCI_ECAM,
+				.ecam_bytes = PCI_ECAM_BYTES,
+				.config_port = PC_PORT_PCI_CONFIG,
+				.window_address = PC_PCI_WINDOW,
+				.window_bytes = PC_PCI_WINDOW_BYTES,
+			},
 	};
+
+	for (unsigned slot = 0; slot < PCI_SLOTS; slot++)
+		platform.pci.slot_irqs[slot] = (u8)pci_irqs[pci_bus_wire(slot, 0)];
+	return platform;
 }

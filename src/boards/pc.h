@@ -7,6 +7,7 @@
 
 #include "boot/acpi/acpi.h"
 #include "core/machine.h"
+#include "devices/backend/block.h"
 #include "devices/backend/console.h"
 
 enum pc_port {
@@ -40,22 +41,44 @@ enum pc_irq {
 	PC_IRQ_TIMER = 0,
 	PC_IRQ_KEYBOARD = 1,
 	PC_IRQ_SERIAL0 = 4,
+	PC_IRQ_PCI_0 = 5, /* the PCI bus's four wires, level */
 	PC_IRQ_RTC = 8,
 	PC_IRQ_SCI = 9,
+	PC_IRQ_PCI_1 = 10,
+	PC_IRQ_PCI_2 = 11,
 	PC_IRQ_MOUSE = 12,
 	PC_IRQ_FPU = 13,
+	PC_IRQ_PCI_3 = 15,
 	PC_IRQS = 16,
 	PC_IOAPIC_TIMER_PIN = 2,
 };
+
+#define PC_PCI_WINDOW 0xc0000000
+#define PC_PCI_WINDOW_BYTES 0x20000000
+#define PC_PCI_ECAM 0xe0000000
+
+enum pc_pci_slot {
+	PC_SLOT_BRIDGE = 0,
+	PC_SLOT_ENTROPY = 1,
+	PC_SLOT_DISKS = 8,
+};
+#define PC_DISKS_MAX 16
 
 #define PC_LAPIC_ADDRESS 0xfee00000
 #define PC_IOAPIC_ADDRESS 0xfec00000
 #define PC_IOAPIC_ID 0
 
+struct pc_disk {
+	struct block_backend *backend; /* lives as long as the board */
+	const char *serial;	       /* at most 20 letters; may be empty */
+};
+
 struct pc_parameters {
 	/* Where serial0's output goes; write NULL: nowhere. Copied. */
 	struct console_backend console;
 	bool has_exit_port;
+	const struct pc_disk *disks;
+	unsigned disk_count; /* at most PC_DISKS_MAX */
 	/*
 	 * After all is in its power-on state, at the start and at each reset: puts the boot images into RAM and sets the first
 	 * vCPU's registers. False: it cannot, and has said why; the machine ends with MACHINE_FAULT. NULL: nothing to load.
@@ -73,6 +96,11 @@ enum status pc_create(struct machine *machine, const struct pc_parameters *param
 	struct console_device *console) must_use;
 /* Before machine_fini, which no longer knows the devices. */
 void pc_destroy(struct machine *machine);
+/*
+ * Returns once the backends have nothing in flight, while all vCPUs stand still: before the machine is saved, or ends. Without
+ * machine->lock. (A reset does it by itself.)
+ */
+void pc_drain(struct machine *machine);
 /* From any thread. */
 void pc_power_button(struct machine *machine);
 /* What the ACPI tables are to say of this board. */

@@ -10,6 +10,16 @@
 
 struct machine;
 
+#define ACPI_PCI_SLOTS 32
+
+/* One PCI bus, number 0. */
+struct acpi_pci {
+	u32 ecam_address, ecam_bytes;
+	u16 config_port;		  /* 8 ports */
+	u32 window_address, window_bytes; /* where BARs may lie */
+	u8 slot_irqs[ACPI_PCI_SLOTS];	  /* what INTA of each slot is on; level */
+};
+
 /* What the board has. Ports and interrupts are 0 where a thing is absent, unless said. */
 struct acpi_platform {
 	u32 cpu_count; /* APIC ids 0 to cpu_count - 1, at most 32 */
@@ -30,6 +40,7 @@ struct acpi_platform {
 	bool has_rtc;	/* ports 0x70, 0x71; IRQ 8 */
 	bool has_pit;	/* ports 0x40 to 0x43; IRQ 0 */
 	bool has_i8042; /* ports 0x60, 0x64; IRQ 1 */
+	struct acpi_pci pci;
 };
 
 /* The tables lie here, the RSDP first, so that a scan for it finds it. The board's memory map reserves it. */

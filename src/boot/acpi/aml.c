@@ -123,8 +123,26 @@ void aml_name_package(struct aml *aml, const char *name, const u8 *values, u8 co
 	aml_end(aml, begun);
 }
 
+u32 aml_package_begin(struct aml *aml, const char *name, u8 count)
+{
+	u32 begun;
+
+	if (name)
+		begin_name(aml, name);
+	aml_byte(aml, AML_PACKAGE);
+	begun = begin_length(aml);
+	aml_byte(aml, count);
+	return begun;
+}
+
+void aml_integer(struct aml *aml, u32 value)
+{
+	aml_byte(aml, AML_DWORD);
+	aml_bytes(aml, &value, sizeof(value));
+}
+
 /* I/O port descriptor, 6.4.2.5: 16-bit decoding, one possible place. */
-static void put_ports(struct aml *aml, u16 port, u8 count)
+void aml_resource_ports(struct aml *aml, u16 port, u8 count)
 {
 	const u8 descriptor[] = {
 		0x47, 1, (u8)port, (u8)(port >> 8), (u8)port, (u8)(port >> 8), 1, count};
@@ -142,22 +160,80 @@ static void put_irq(struct aml *aml, u8 irq)
 
 void aml_name_resources(struct aml *aml, const struct aml_resources *resources)
 {
-	u32 begun, size_at;
+	struct aml_list list = aml_resources_begin(aml);
 
-	begin_name(aml, "_CRS");
-	aml_byte(aml, AML_BUFFER);
-	begun = begin_length(aml);
-	put_integer(aml, 0);
-	size_at = aml->length - 1;
 	for (unsigned i = 0; i < ARRAY_SIZE(resources->ports); i++) {
 		if (resources->ports[i].count)
-			put_ports(aml, resources->ports[i].port, resources->ports[i].count);
+			aml_resource_ports(
+				aml, resources->ports[i].port, resources->ports[i].count);
 	}
 	if (resources->irq >= 0)
 		put_irq(aml, (u8)resources->irq);
+	aml_resources_end(aml, list);
+}
+
+/* ---- what bridges list ---- */
+
+struct aml_list aml_resources_begin(struct aml *aml)
+{
+	struct aml_list list;
+
+	begin_name(aml, "_CRS");
+	aml_byte(aml, AML_BUFFER);
+	list.begun = begin_length(aml);
+	put_integer(aml, 0);
+	list.size_at = aml->length - 1;
+	return list;
+}
+
+void aml_resources_end(struct aml *aml, struct aml_list list)
+{
 	aml_byte(aml, 0x79); /* end tag, with a checksum that need not be */
 	aml_byte(aml, 0);
 	if (!aml->overflowed)
-		aml->bytes[size_at] = (u8)(aml->length - size_at - 1);
-	aml_end(aml, begun);
+		aml->bytes[list.size_at] = (u8)(aml->length - list.size_at - 1);
+	aml_end(aml, list.begun);
+}
+
+/* 32-bit fixed memory range, 6.4.3.4: it can be written. */
+void aml_resource_memory(struct aml *aml, u32 base, u32 bytes)
+{
+	const u8 head[] = {0x86, 9, 0, 1};
+
+	aml_bytes(aml, head, sizeof(head));
+	aml_bytes(aml, &base, sizeof(base));
+	aml_bytes(aml, &bytes, sizeof(bytes));
+}
+
+enum window_kind { WINDOW_MEMORY, WINDOW_PORTS, WINDOW_BUSES };
+#define WINDOW_FIXED 0x0c /* both ends; the bridge passes it on */
+
+/* Word address space descriptor, 6.4.3.5.3. */
+static void put_window_16(struct aml *aml, enum window_kind kind, u8 flags, u16 first, u16 last)
+{
+	const u8 head[] = {0x88, 13, 0, (u8)kind, WINDOW_FIXED, flags};
+	const u16 range[] = {0, first, last, 0, (u16)(last - first + 1)};
+
+	aml_bytes(aml, head, sizeof(head));
+	aml_bytes(aml, range, sizeof(range));
+}
+
+void aml_resource_bus_window(struct aml *aml, u16 first, u16 last)
+{
+	put_window_16(aml, WINDOW_BUSES, 0, first, last);
+}
+
+void aml_resource_port_window(struct aml *aml, u16 first, u16 last)
+{
+	put_window_16(aml, WINDOW_PORTS, 3 /* all of them */, first, last);
+}
+
+/* Double word address space descriptor, 6.4.3.5.2: not cached, can be written. */
+void aml_resource_memory_window(struct aml *aml, u32 first, u32 last)
+{
+	const u8 head[] = {0x87, 23, 0, WINDOW_MEMORY, WINDOW_FIXED, 1};
+	const u32 range[] = {0, first, last, 0, last - first + 1};
+
+	aml_bytes(aml, head, sizeof(head));
+	aml_bytes(aml, range, sizeof(range));
 }

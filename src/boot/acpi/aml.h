@@ -27,6 +27,9 @@ void aml_name_integer(struct aml *aml, const char *name, u8 value);
 void aml_name_eisa(struct aml *aml, const char *name, const char *identity);
 /* Name (name, Package () {values}) */
 void aml_name_package(struct aml *aml, const char *name, const u8 *values, u8 count);
+/* Packages in general: name NULL within another one. `count` elements follow, then aml_end. */
+u32 aml_package_begin(struct aml *aml, const char *name, u8 count);
+void aml_integer(struct aml *aml, u32 value);
 
 /* What a device's _CRS lists. */
 struct aml_resources {
@@ -37,5 +40,18 @@ struct aml_resources {
 	i16 irq; /* ISA interrupt, edge; -1: none */
 };
 void aml_name_resources(struct aml *aml, const struct aml_resources *resources);
+
+/* A _CRS of other things: begin, what it lists, end. At most 200 bytes of it. */
+struct aml_list {
+	u32 begun, size_at;
+};
+struct aml_list aml_resources_begin(struct aml *aml);
+void aml_resources_end(struct aml *aml, struct aml_list list);
+void aml_resource_ports(struct aml *aml, u16 port, u8 count);
+void aml_resource_memory(struct aml *aml, u32 base, u32 bytes);
+/* What a bridge passes on: numbers of buses, ports, memory. */
+void aml_resource_bus_window(struct aml *aml, u16 first, u16 last);
+void aml_resource_port_window(struct aml *aml, u16 first, u16 last);
+void aml_resource_memory_window(struct aml *aml, u32 first, u32 last);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* RSDP, XSDT, FADT, FACS, MADT and DSDT: ACPI specification 6.4, 5.2. */
+/* RSDP, XSDT, FADT, FACS, MADT, MCFG and DSDT: ACPI specification 6.4, 5.2. */
 #include "boot/acpi/acpi.h"
 
 #include "base/bits.h"
@@ -13,7 +13,7 @@ enum {
 	RSDP_BYTES = 36,
 	FACS_BYTES = 64,
 	FADT_BYTES = 268,
-	TABLES_BYTES_MAX = 4096, /* what is written at most: checked */
+	TABLES_BYTES_MAX = 8192, /* what is written at most: checked */
 
 	FADT_LEGACY_DEVICES = 1 << 0, /* IA-PC boot architecture flags, 5.2.9.3 */
 	FADT_I8042 = 1 << 1,
@@ -108,6 +108,58 @@ static void put_device(struct aml *out, const struct fixed_device *device)
 	aml_end(out, begun);
 }
 
+/* INTA of each slot, whoever sits there: 6.2.13. No function has more pins. */
+static void put_routing(struct aml *out, const struct acpi_pci *pci)
+{
+	u32 begun = aml_package_begin(out, "_PRT", ACPI_PCI_SLOTS);
+
+	for (u32 slot = 0; slot < ACPI_PCI_SLOTS; slot++) {
+		u32 entry = aml_package_begin(out, NULL, 4);
+
+		aml_integer(out, slot << 16 | 0xffff); /* any function */
+		aml_integer(out, 0);
+		aml_integer(out, 0); /* a global interrupt, no link device */
+		aml_integer(out, pci->slot_irqs[slot]);
+		aml_end(out, entry);
+	}
+	aml_end(out, begun);
+}
+
+static void put_pci_bridge(struct aml *out, const struct acpi_pci *pci)
+{
+	u32 begun = aml_device_begin(out, "PCI0");
+	struct aml_list list;
+
+	aml_name_eisa(out, "_HID", "PNP0A08");
+	aml_name_eisa(out, "_CID", "PNP0A03");
+	aml_name_integer(out, "_UID", 0);
+	aml_name_integer(out, "_BBN", 0);
+	list = aml_resources_begin(out);
+	aml_resource_bus_window(out, 0, 0);
+	aml_resource_ports(out, pci->config_port, 8);
+	aml_resource_port_window(out, 0, (u16)(pci->config_port - 1));
+	aml_resource_port_window(out, (u16)(pci->config_port + 8), 0xffff);
+	aml_resource_memory_window(
+		out, pci->window_address, pci->window_address + (pci->window_bytes - 1));
+	aml_resources_end(out, list);
+	put_routing(out, pci);
+	aml_end(out, begun);
+}
+
+/* ECAM is the board's own: PCI firmware specification 3.0, 4.1.2. */
+static void put_board_resources(struct aml *out, const struct acpi_pci *pci)
+{
+	u32 begun = aml_device_begin(out, "BORD");
+	struct aml_list list;
+
+	aml_name_eisa(out, "_HID", "PNP0C02");
+	aml_name_integer(out, "_UID", 1);
+	list = aml_resources_begin(out);
+	aml_resource_memory(out, pci->ecam_address, pci->ecam_bytes);
+	aml_resources_end(out, list);
+	aml_end(out, begun);
+}
+
 static u32 put_dsdt(struct tables *tables)
 {
 	const struct acpi_platform *platform = tables->platform;
@@ -124,6 +176,10 @@ static u32 put_dsdt(struct tables *tables)
 
 	for (unsigned i = 0; i < ARRAY_SIZE(devices); i++)
 		put_device(&tables->out, &devices[i]);
+	if (platform->pci.ecam_bytes) {
+		put_pci_bridge(&tables->out, &platform->pci);
+		put_board_resources(&tables->out, &platform->pci);
+	}
 	aml_end(&tables->out, scope);
 	aml_name_package(&tables->out, "_S5_", s5, sizeof(s5));
 	table_end(tables, at);
@@ -248,12 +304,26 @@ static u32 put_madt(struct tables *tables)
 	return at;
 }
 
-static u32 put_xsdt(struct tables *tables, u32 fadt, u32 madt)
+/* PCI firmware specification 3.0, table 4-3: one bus. */
+static u32 put_mcfg(struct tables *tables)
+{
+	u32 at = table_begin(tables, "MCFG", 1);
+	struct aml *out = &tables->out;
+
+	put_zeros(out, 8);
+	put_32(out, tables->platform->pci.ecam_address);
+	put_zeros(out, 12); /* the upper address; segment 0, bus 0 to bus 0; reserved */
+	table_end(tables, at);
+	return at;
+}
+
+/* mcfg 0: there is none. */
+static u32 put_xsdt(struct tables *tables, u32 fadt, u32 madt, u32 mcfg)
 {
 	u32 at = table_begin(tables, "XSDT", 1);
-	u64 entries[] = {table_address(fadt), table_address(madt)};
+	u64 entries[] = {table_address(fadt), table_address(madt), table_address(mcfg)};
 
-	aml_bytes(&tables->out, entries, sizeof(entries));
+	aml_bytes(&tables->out, entries, sizeof(entries) - (mcfg ? 0 : sizeof(entries[0])));
 	table_end(tables, at);
 	return at;
 }
@@ -275,7 +345,7 @@ enum status acpi_write_tables(
 	struct machine *machine, const struct acpi_platform *platform, u64 *rsdp)
 {
 	struct tables tables = {.platform = platform};
-	u32 dsdt, facs, fadt, madt;
+	u32 dsdt, facs, fadt, madt, mcfg;
 
 	tables.out = (struct aml){.bytes = tables.bytes, .capacity = sizeof(tables.bytes)};
 	put_zeros(&tables.out, RSDP_BYTES);
@@ -283,7 +353,8 @@ enum status acpi_write_tables(
 	facs = put_facs(&tables);
 	fadt = put_fadt(&tables, dsdt, facs);
 	madt = put_madt(&tables);
-	fill_rsdp(&tables, put_xsdt(&tables, fadt, madt));
+	mcfg = platform->pci.ecam_bytes ? put_mcfg(&tables) : 0;
+	fill_rsdp(&tables, put_xsdt(&tables, fadt, madt, mcfg));
 	if (tables.out.overflowed ||
 		!memory_write(machine, ACPI_TABLES_BASE, tables.bytes, tables.out.length))
 		return STATUS_TOO_BIG;
