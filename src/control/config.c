@@ -3,6 +3,7 @@
 #include "control/config.h"
 
 #include "base/memory.h"
+#include "control/disk.h"
 
 #define USER CONFIG_USER
 #define RUNNER CONFIG_RUNNER
@@ -16,6 +17,8 @@
 #define NUMBER(name, fallback, who, argument, help) \
 	{#name, CONFIG_NUMBER, who, AT(name), 0, fallback, argument, help},
 #define FLAG(name, who, help) {#name, CONFIG_FLAG, who, AT(name), 0, "false", "", help},
+#define LIST(name, bytes, who, argument, help) \
+	{#name, CONFIG_LIST, who, AT(name), bytes, "", argument, help},
 #define DESCRIPTOR(name, help) {#name, CONFIG_DESCRIPTOR, RUNNER, AT(name), 0, "-1", "", help},
 const struct config_field config_fields[] = {
 #include "control/config.def"
@@ -139,6 +142,42 @@ static enum status set_text(
 	return STATUS_OK;
 }
 
+/* A line of its own. */
+static enum status add_text(
+	char *to, const struct config_field *field, const char *value, struct error *error)
+{
+	size_t used = text_length(to), length = text_length(value);
+
+	for (const char *c = value; *c; c++) {
+		if (*c == '\n')
+			return error_set(error, STATUS_INVALID, "%s: a line break in %.40s",
+				option_name(field).text, value);
+	}
+	if (!length)
+		return STATUS_OK;
+	if (used + length + 2 > field->capacity)
+		return error_set(error, STATUS_INVALID,
+			"too many of %s, or too long: at most %u bytes", option_name(field).text,
+			field->capacity - 2);
+	memcpy(to + used, value, length);
+	memcpy(to + used + length, "\n", 2);
+	return STATUS_OK;
+}
+
+bool config_list_next(const char **at, char *text, size_t capacity)
+{
+	size_t length = 0;
+
+	while ((*at)[length] && (*at)[length] != '\n')
+		length++;
+	if (!length || length >= capacity)
+		return false;
+	memcpy(text, *at, length);
+	text[length] = 0;
+	*at += length + 1;
+	return true;
+}
+
 static enum status set_field(struct machine_config *config, const struct config_field *field,
 	const char *value, struct error *error)
 {
@@ -160,6 +199,8 @@ static enum status set_field(struct machine_config *config, const struct config_
 	case CONFIG_FLAG:
 		*(bool *)to = !text_equal(value, "false");
 		return STATUS_OK;
+	case CONFIG_LIST:
+		return add_text(to, field, value, error);
 	case CONFIG_DESCRIPTOR:
 		if (parse_descriptor(value, to))
 			return STATUS_OK;
@@ -173,7 +214,7 @@ enum status config_set(struct machine_config *config, const struct config_field 
 	const char *value, struct error *error)
 {
 	/* An empty name is a script's mistake; none at all is what the default says. */
-	if (!value[0] && text_equal(field->argument, "FILE"))
+	if (!value[0] && text_starts_with(field->argument, "FILE"))
 		return error_set(
 			error, STATUS_INVALID, "%s needs a file's name", option_name(field).text);
 	return set_field(config, field, value, error);
@@ -242,6 +283,26 @@ static enum status check_names(const struct machine_config *config, struct error
 	return STATUS_OK;
 }
 
+static enum status check_disks(const struct machine_config *config, struct error *error)
+{
+	char text[DISK_TEXT_BYTES_MAX];
+	const char *at = config->disk;
+	enum status status = STATUS_OK;
+	struct disk_option disk;
+	unsigned count = 0;
+
+	while (status == STATUS_OK && config_list_next(&at, text, sizeof(text))) {
+		status = disk_option_parse(text, &disk, error);
+		count++;
+	}
+	if (status == STATUS_OK && *at)
+		return error_set(error, STATUS_INVALID, "--disk %.40s...: too long", at);
+	if (status == STATUS_OK && count > DISKS_MAX)
+		return error_set(
+			error, STATUS_INVALID, "--disk: a machine has at most %u disks", DISKS_MAX);
+	return status;
+}
+
 enum status config_check(const struct machine_config *config, struct error *error)
 {
 	enum status status = check_names(config, error);
@@ -260,6 +321,9 @@ enum status config_check(const struct machine_config *config, struct error *erro
 		return error_set(error, STATUS_INVALID,
 			"--memory %llu: a machine has 1M to 1024G of memory",
 			(unsigned long long)config->memory);
+	status = check_disks(config, error);
+	if (status != STATUS_OK)
+		return status;
 	if (config->memory % 4096)
 		return error_set(error, STATUS_INVALID, "--memory %llu: not a multiple of 4K",
 			(unsigned long long)config->memory);

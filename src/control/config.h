@@ -18,6 +18,7 @@
 #define NUMBER(name, ...) u32 name;
 #define FLAG(name, ...) bool name;
 #define DESCRIPTOR(name, ...) i32 name;
+#define LIST(name, bytes, ...) char name[bytes];
 struct machine_config {
 #include "control/config.def"
 };
@@ -26,8 +27,16 @@ struct machine_config {
 #undef NUMBER
 #undef FLAG
 #undef DESCRIPTOR
+#undef LIST
 
-enum config_kind { CONFIG_TEXT, CONFIG_SIZE, CONFIG_NUMBER, CONFIG_FLAG, CONFIG_DESCRIPTOR };
+enum config_kind {
+	CONFIG_TEXT,
+	CONFIG_SIZE,
+	CONFIG_NUMBER,
+	CONFIG_FLAG,
+	CONFIG_LIST,
+	CONFIG_DESCRIPTOR
+};
 
 /* Who reads and writes a field: people's files and options, or the runner's description. */
 enum config_audience {
@@ -42,7 +51,7 @@ struct config_field {
 	enum config_kind kind;
 	u32 audience;
 	u32 offset,
-		capacity; /* in struct machine_config; capacity of a text, its terminator included */
+		capacity; /* in struct machine_config; capacity of a text or list, its terminator included */
 	const char *fallback; /* the default, as an option would give it */
 	const char *argument; /* in the help: FILE */
 	const char *help;
@@ -57,7 +66,7 @@ void config_init(struct machine_config *config);
 /* By JSON name or by option name without --; NULL when there is none for that audience. */
 const struct config_field *config_field_find(const char *name, enum config_audience audience);
 
-/* Sets one field from an option's text ("" for a FLAG). STATUS_INVALID with a line for people. */
+/* Sets one field from an option's text ("" for a FLAG), or adds it to a list. STATUS_INVALID with a line for people. */
 enum status config_set(struct machine_config *config, const struct config_field *field,
 	const char *value, struct error *error) must_use;
 
@@ -74,6 +83,12 @@ enum status config_write(const struct machine_config *config, enum config_audien
  * STATUS_UNSUPPORTED: a good one that this build does not do yet.
  */
 enum status config_check(const struct machine_config *config, struct error *error) must_use;
+
+/*
+ * Walks a list: *at, at first the list itself, is moved behind the next text, of which a copy goes to `text`. False: there is none, or
+ * (which config_check refuses) it is too long.
+ */
+bool config_list_next(const char **at, char *text, size_t capacity) must_use;
 
 /* "512M", "2G", "4096", "64K": bytes. False: no such size, or past 64 bits. */
 bool config_parse_size(const char *text, u64 *bytes) must_use;

@@ -201,6 +201,8 @@ static const char *read_value(
 		return is_string || (is_bare && is_integer(value))
 			? NULL
 			: "expected a size (\"512M\" or bytes) for";
+	case CONFIG_LIST:
+		return is_string && value[0] ? NULL : "expected a list of strings for";
 	case CONFIG_NUMBER:
 	case CONFIG_DESCRIPTOR:
 		return is_bare && is_integer(value) ? NULL : "expected a number for";
@@ -210,30 +212,6 @@ static const char *read_value(
 			: "expected true or false for";
 	}
 	return "unexpected value for";
-}
-
-static enum status read_field(struct reader *reader, struct machine_config *config,
-	const jsmntok_t *key, const jsmntok_t *value, enum config_audience audience, u64 *seen)
-{
-	const struct config_field *field;
-	const char *expected;
-	struct error reason;
-	char name[64];
-
-	if (key->type != JSMN_STRING || !read_string(reader, key, name, sizeof(name)))
-		return fail(reader, (size_t)key->start, "not a field's name", "");
-	field = config_field_find(name, audience);
-	if (!field || !text_equal(field->name, name))
-		return fail(reader, (size_t)key->start, "unknown field", name);
-	if (*seen >> (field - config_fields) & 1)
-		return fail(reader, (size_t)key->start, "there already is a field", name);
-	*seen |= (u64)1 << (field - config_fields);
-	expected = read_value(reader, field, value);
-	if (expected)
-		return fail(reader, (size_t)value->start, expected, name);
-	if (config_set(config, field, reader->value, &reason) != STATUS_OK)
-		return fail(reader, (size_t)value->start, "bad value for", name);
-	return STATUS_OK;
 }
 
 /* A string's quotes are not part of its token. */
@@ -247,6 +225,62 @@ static size_t token_end(const jsmntok_t *token)
 	return (size_t)token->end + (token->type == JSMN_STRING);
 }
 
+/* One plain value: the field's, or one of its list. */
+static enum status read_plain(struct reader *reader, struct machine_config *config,
+	const struct config_field *field, const jsmntok_t *value)
+{
+	const char *expected = read_value(reader, field, value);
+	struct error reason;
+
+	if (expected)
+		return fail(reader, (size_t)value->start, expected, field->name);
+	if (config_set(config, field, reader->value, &reason) != STATUS_OK)
+		return fail(reader, (size_t)value->start, "bad value for", field->name);
+	return STATUS_OK;
+}
+
+/* The list's elements are the tokens behind it. */
+static enum status read_list(struct reader *reader, struct machine_config *config,
+	const struct config_field *field, const jsmntok_t *list)
+{
+	size_t behind = (size_t)list->start + 1;
+	enum status status = STATUS_OK;
+
+	if (list->type != JSMN_ARRAY)
+		return fail(
+			reader, (size_t)list->start, "expected a list of strings for", field->name);
+	for (int i = 0; status == STATUS_OK && i < list->size; i++) {
+		const jsmntok_t *element = &list[1 + i];
+
+		if (element->size || !gap_is(reader, behind, token_start(element), i ? ',' : 0))
+			return fail(reader, (size_t)element->start,
+				"expected a list of strings for", field->name);
+		status = read_plain(reader, config, field, element);
+		behind = token_end(element);
+	}
+	if (status == STATUS_OK && !gap_is(reader, behind, (size_t)list->end - 1, 0))
+		return fail(reader, behind, "misplaced punctuation in", field->name);
+	return status;
+}
+
+static enum status read_field(struct reader *reader, struct machine_config *config,
+	const jsmntok_t *key, const jsmntok_t *value, enum config_audience audience, u64 *seen)
+{
+	const struct config_field *field;
+	char name[64];
+
+	if (key->type != JSMN_STRING || !read_string(reader, key, name, sizeof(name)))
+		return fail(reader, (size_t)key->start, "not a field's name", "");
+	field = config_field_find(name, audience);
+	if (!field || !text_equal(field->name, name))
+		return fail(reader, (size_t)key->start, "unknown field", name);
+	if (*seen >> (field - config_fields) & 1)
+		return fail(reader, (size_t)key->start, "there already is a field", name);
+	*seen |= (u64)1 << (field - config_fields);
+	return field->kind == CONFIG_LIST ? read_list(reader, config, field, value)
+					  : read_plain(reader, config, field, value);
+}
+
 _Static_assert(sizeof(struct machine_config) < 32768, "a description is too large for the stack");
 
 static enum status read_fields(struct reader *reader, struct machine_config *config,
@@ -255,11 +289,13 @@ static enum status read_fields(struct reader *reader, struct machine_config *con
 	size_t behind = (size_t)tokens[0].start + 1;
 	u64 seen = 0;
 
-	for (int i = 1; i < count; i += 2) {
+	for (int i = 1, next; i < count; i = next) {
 		const jsmntok_t *key = &tokens[i], *value = &tokens[i + 1];
 		enum status status;
+		bool is_list = i + 1 < count && value->type == JSMN_ARRAY;
 
-		if (i + 1 >= count || key->size != 1 || value->size != 0)
+		next = i + 2 + (is_list ? value->size : 0);
+		if (next > count || key->size != 1 || (value->size && !is_list))
 			return fail(
 				reader, (size_t)key->start, "not a field and a plain value", "");
 		if (!gap_is(reader, behind, token_start(key), i > 1 ? ',' : 0) ||
@@ -321,11 +357,27 @@ static void write_string(struct text *text, const char *value)
 	text_append_char(text, '"');
 }
 
+static void write_list(struct text *text, const char *list)
+{
+	char one[4200];
+	const char *separator = "[";
+
+	while (config_list_next(&list, one, sizeof(one))) {
+		text_append(text, separator);
+		write_string(text, one);
+		separator = ", ";
+	}
+	text_append(text, separator[0] == '[' ? "[]" : "]");
+}
+
 static void write_value(struct text *text, const struct config_field *field, const void *from)
 {
 	switch (field->kind) {
 	case CONFIG_TEXT:
 		write_string(text, from);
+		break;
+	case CONFIG_LIST:
+		write_list(text, from);
 		break;
 	case CONFIG_SIZE:
 		text_format(text, "%llu", (unsigned long long)*(const u64 *)from);
@@ -346,6 +398,7 @@ static size_t value_bytes(const struct config_field *field, const void *value)
 {
 	switch (field->kind) {
 	case CONFIG_TEXT:
+	case CONFIG_LIST:
 		return text_length(value) + 1;
 	case CONFIG_SIZE:
 		return sizeof(u64);

@@ -2,6 +2,7 @@
 /* The machine description in its three forms. */
 #include "base/text.h"
 #include "control/config.h"
+#include "control/disk.h"
 #include "tests/unit/unit.h"
 
 static struct machine_config config, other;
@@ -54,7 +55,7 @@ static void defaults_are_good(void **state)
 	assert_int_equal(config_check(&config, &error), STATUS_OK);
 	for (unsigned i = 0; i < config_field_count; i++) {
 		const struct config_field *field = &config_fields[i];
-		bool is_empty_file = !field->fallback[0] && !strcmp(field->argument, "FILE");
+		bool is_empty_file = !field->fallback[0] && !strncmp(field->argument, "FILE", 4);
 		assert_int_equal(config_set(&config, field, field->fallback, &error),
 			is_empty_file ? STATUS_INVALID : STATUS_OK);
 	}
@@ -125,6 +126,13 @@ static void bad_json_names_its_line(void **state)
 		{"{\"name\": \"\\ud800\"}", "expected a string"},
 		{"{\"name\": \"a\nb\"}", "expected a string"},
 		{"{\"ram_fd\": 3}", "unknown field"},
+		{"{\"disk\": \"a\"}", "expected a list of strings for disk"},
+		{"{\"disk\": [1]}", "expected a list of strings for disk"},
+		{"{\"disk\": [[\"a\"]]}", "line 1"},
+		{"{\"disk\": [\"a\" \"b\"]}", "expected a list of strings for disk"},
+		{"{\"disk\": [\"a\",]}", "misplaced punctuation in disk"},
+		{"{\"disk\": [\"a\nb\"]}", "expected a list of strings for disk"},
+		{"{\"disk\": [\"\"]}", "expected a list of strings for disk"},
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -140,7 +148,8 @@ static void bad_json_names_its_line(void **state)
 static void json_cut_anywhere_is_refused(void **state)
 {
 	const char *json =
-		"{ \"name\": \"g\\u0041\", \"memory\": \"1G\", \"no_reboot\": true, \"cpus\": 1}";
+		"{ \"name\": \"g\\u0041\", \"memory\": \"1G\", \"no_reboot\": true, \"cpus\": 1, "
+		"\"disk\": [\"a\", \"b\"]}";
 
 	for (size_t cut = 0; cut < strlen(json); cut++)
 		assert_int_equal(read_json(json, cut, CONFIG_USER), STATUS_INVALID);
@@ -179,6 +188,63 @@ static void values_that_cannot_be_are_refused(void **state)
 	assert_int_equal(config_check(&config, &error), STATUS_INVALID);
 }
 
+static void lists_grow_and_are_written_and_read(void **state)
+{
+	static char json[CONFIG_JSON_BYTES_MAX];
+	const struct config_field *disk = config_field_find("disk", CONFIG_USER);
+	const char *at = other.disk;
+	struct text text;
+	char one[100];
+
+	assert_int_equal(config_set(&other, disk, "a \"b\".img,ro", &error), STATUS_OK);
+	assert_int_equal(config_set(&other, disk, "c", &error), STATUS_OK);
+	assert_int_equal(config_set(&other, disk, "a\nb", &error), STATUS_INVALID);
+	assert_true(config_list_next(&at, one, sizeof(one)));
+	assert_string_equal(one, "a \"b\".img,ro");
+	assert_true(config_list_next(&at, one, sizeof(one)));
+	assert_string_equal(one, "c");
+	assert_false(config_list_next(&at, one, sizeof(one)));
+	text_init(&text, json, sizeof(json));
+	assert_int_equal(config_write(&other, CONFIG_USER, &text), STATUS_OK);
+	assert_int_equal(read_json(json, text.length, CONFIG_USER), STATUS_OK);
+	assert_memory_equal(&config, &other, sizeof(config));
+}
+
+static void a_list_that_is_full_is_refused(void **state)
+{
+	const struct config_field *disk = config_field_find("disk", CONFIG_USER);
+	char name[1001];
+	unsigned taken = 0;
+
+	memset(name, 'n', 1000);
+	name[1000] = 0;
+	while (config_set(&config, disk, name, &error) == STATUS_OK)
+		taken++;
+	assert_int_equal(taken, 8);
+	assert_int_equal(strlen(config.disk), 8 * 1001);
+}
+
+static void what_a_disk_may_be_is_checked(void **state)
+{
+	static const char *const good[] = {"a", "a,ro", "a,format=raw,ro", "a,serial=x y",
+		"a,,b,ro", "a,serial=12345678901234567890"};
+	static const char *const bad[] = {"", ",ro", "a,rw", "a,format=vhd", "a,ro,b",
+		"a,serial=123456789012345678901", "a,serial=\x01", "a,ro=yes"};
+	struct disk_option disk;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(good); i++)
+		assert_int_equal(disk_option_parse(good[i], &disk, &error), STATUS_OK);
+	assert_string_equal(disk.serial, "12345678901234567890");
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(disk_option_parse(bad[i], &disk, &error), STATUS_INVALID);
+	assert_int_equal(
+		disk_option_parse("a,,b,ro,serial=s,format=qcow2", &disk, &error), STATUS_OK);
+	assert_string_equal(disk.file, "a,b");
+	assert_string_equal(disk.serial, "s");
+	assert_true(disk.is_read_only);
+	assert_int_equal(disk.format, DISK_FORMAT_QCOW2);
+}
+
 static void a_text_too_long_is_refused(void **state)
 {
 	char text[65];
@@ -207,6 +273,9 @@ int main(void)
 		TEST(json_cut_anywhere_is_refused),
 		TEST(values_that_cannot_be_are_refused),
 		TEST(a_text_too_long_is_refused),
+		TEST(lists_grow_and_are_written_and_read),
+		TEST(a_list_that_is_full_is_refused),
+		TEST(what_a_disk_may_be_is_checked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* What `--disk` says of one disk: FILE[,ro][,format=raw][,serial=TEXT]. The runner gets the same, with a descriptor for FILE. */
+#ifndef CONTROL_DISK_H
+#define CONTROL_DISK_H
+
+#include "base/status.h"
+#include "base/types.h"
+
+#define DISKS_MAX 16
+#define DISK_TEXT_BYTES_MAX 4200
+#define DISK_SERIAL_BYTES 20 /* what virtio has room for */
+
+enum disk_format { DISK_FORMAT_UNSAID, DISK_FORMAT_RAW, DISK_FORMAT_QCOW2 };
+
+struct disk_option {
+	char file[4096];
+	char serial[DISK_SERIAL_BYTES + 1];
+	bool is_read_only;
+	enum disk_format format;
+};
+
+enum status disk_option_parse(
+	const char *text, struct disk_option *disk, struct error *error) must_use;
+
+#endif
