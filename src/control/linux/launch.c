@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "control/linux/disk_file.h"
 #include "control/linux/engines.h"
 #include "control/linux/gdb_socket.h"
 #include "control/linux/image.h"
@@ -92,6 +93,8 @@ static enum status prepare(struct machine_config *config, struct error *error)
 
 	if (status == STATUS_OK)
 		status = open_images(config, error);
+	if (status == STATUS_OK)
+		status = disk_files_open(config, error);
 	if (status == STATUS_OK)
 		status = make_ram(config, error);
 	if (status == STATUS_OK && config->gdb[0])

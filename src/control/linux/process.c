@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "control/disk.h"
+#include "control/linux/disk_file.h"
 #include "control/linux/message.h"
 #include "control/linux/perf_map.h"
 #include "control/linux/terminal.h"
@@ -80,7 +82,8 @@ _Noreturn static void become_runner(const char *path, const struct machine_confi
 	char *environment[] = {NULL};
 	const int passed[] = {description, config->ram_fd, config->kernel_fd, config->payload_fd,
 		config->initrd_fd, config->gdb_fd, config->perf_fd};
-	int failure;
+	int disks[DISKS_MAX], failure;
+	unsigned disk_count = disk_files_descriptors(config, disks, DISKS_MAX);
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != front)
@@ -89,6 +92,8 @@ _Noreturn static void become_runner(const char *path, const struct machine_confi
 	close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
 	for (unsigned i = 0; i < ARRAY_SIZE(passed); i++)
 		pass_on(passed[i]);
+	for (unsigned i = 0; i < disk_count; i++)
+		pass_on(disks[i]);
 	snprintf(argument, sizeof(argument), "%d", description);
 	execve(path, arguments, environment);
 	failure = errno;
@@ -101,8 +106,13 @@ static void close_passed(struct machine_config *config, int description)
 {
 	int *const passed[] = {&config->ram_fd, &config->kernel_fd, &config->payload_fd,
 		&config->initrd_fd, &config->gdb_fd, &config->perf_fd};
+	int disks[DISKS_MAX];
+	unsigned disk_count = disk_files_descriptors(config, disks, DISKS_MAX);
 
 	close(description);
+	for (unsigned i = 0; i < disk_count; i++)
+		close(disks[i]);
+	config->disk_fds[0] = 0;
 	for (unsigned i = 0; i < ARRAY_SIZE(passed); i++) {
 		if (*passed[i] >= 0)
 			close(*passed[i]);

@@ -137,7 +137,7 @@ static bool is_file(int fd)
 /* What the console, messages or names of code go to may be a file, and a long one. */
 static bool writes_files(const struct sandbox *sandbox)
 {
-	for (unsigned i = 0; i < sandbox->descriptor_count; i++) {
+	for (unsigned i = 0; i < sandbox->unbounded_count; i++) {
 		int fd = sandbox->descriptors[i];
 		if (fd > STDIN_FILENO && is_file(fd))
 			return true;
@@ -158,7 +158,7 @@ static void set_limits(
 		{RLIMIT_MSGQUEUE, 0},
 		{RLIMIT_NICE, 0},
 		{RLIMIT_RTPRIO, 0},
-		{RLIMIT_FSIZE, writes_files(sandbox) ? RLIM_INFINITY : 0},
+		{RLIMIT_FSIZE, writes_files(sandbox) ? RLIM_INFINITY : sandbox->file_bytes_max},
 	};
 
 	for (size_t i = 0; i < (SANDBOX_IS_REDUCED ? 1 : ARRAY_SIZE(limits)); i++) {
@@ -234,7 +234,9 @@ void sandbox_report(void)
 		[SANDBOX_SYSCALLS] = "syscalls",
 	};
 	static const int kept[] = {STDOUT_FILENO, STDERR_FILENO};
-	static struct sandbox sandbox = {.descriptors = kept, .descriptor_count = ARRAY_SIZE(kept)};
+	static struct sandbox sandbox = {.descriptors = kept,
+		.descriptor_count = ARRAY_SIZE(kept),
+		.unbounded_count = ARRAY_SIZE(kept)};
 	char lines[SANDBOX_LAYERS * 200];
 	size_t length = 0;
 

@@ -15,6 +15,7 @@ enum sandbox_role {
 	SANDBOX_VCPU,
 	SANDBOX_CONSOLE,
 	SANDBOX_GDB,
+	SANDBOX_DISK,
 	SANDBOX_ROLES,
 };
 
@@ -37,7 +38,9 @@ struct sandbox {
 	/* In: the descriptors that stay open, -1 for none; all others are closed. */
 	const int *descriptors;
 	unsigned descriptor_count;
+	unsigned unbounded_count;  /* the first so many of them may be files of any length */
 	unsigned more_descriptors; /* that may be open later, beside these */
+	u64 file_bytes_max;	   /* how long the other files may become: 0, none is written */
 	unsigned threads;	   /* all that there will be, this one included */
 	/* Out. */
 	struct sandbox_layer layers[SANDBOX_LAYERS];
