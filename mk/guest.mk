@@ -19,6 +19,14 @@ $(GUEST)/initrd: $(GUEST)/packages/busybox/busybox tools/make-initrd tools/guest
 	tools/make-initrd $@ --busybox $<
 $(GUEST)/vmlinuz-%: $(GUEST)/packages/%/vmlinuz
 	cp $< $@.new && mv $@.new $@
+# With the modules that drive lodge's devices, and the kernel they are of.
+$(GUEST)/packages/cloud-modules/vmlinuz:
+	tools/get-kernel $(GUEST)/packages cloud-modules
+.PRECIOUS: $(GUEST)/packages/cloud-modules/vmlinuz
+$(GUEST)/vmlinuz-virtio: $(GUEST)/packages/cloud-modules/vmlinuz
+	cp $< $@.new && mv $@.new $@
+$(GUEST)/initrd-virtio: $(GUEST)/packages/busybox/busybox $(GUEST)/packages/cloud-modules/vmlinuz tools/make-initrd tools/guest-init
+	tools/make-initrd $@ --busybox $< --modules $(GUEST)/packages/cloud-modules/modules
 $(GUEST)/initrd-i386: $(GUEST)/packages/busybox-i386/busybox tools/make-initrd tools/guest-init
 	tools/make-initrd $@ --busybox $<
 
@@ -26,9 +34,9 @@ $(GUEST)/initrd-i386: $(GUEST)/packages/busybox-i386/busybox tools/make-initrd t
 .PHONY: guest
 guest: $(GUEST)/vmlinuz $(GUEST)/initrd
 
-## make test-guests     all that tests boot: also build/guest/vmlinux (ELF), vmlinuz-686-pae, initrd-i386
+## make test-guests     all that tests boot: also build/guest/vmlinux (ELF), vmlinuz-686-pae, initrd-i386, vmlinuz-virtio, initrd-virtio
 .PHONY: test-guests
-test-guests: guest $(GUEST)/vmlinux $(GUEST)/vmlinuz-686-pae $(GUEST)/initrd-i386
+test-guests: guest $(GUEST)/vmlinux $(GUEST)/vmlinuz-686-pae $(GUEST)/initrd-i386 $(GUEST)/vmlinuz-virtio $(GUEST)/initrd-virtio
 
 ## make guest-KIND      another kernel, build/guest/vmlinuz-KIND: amd64 rt 686 686-pae bpo-cloud
 .PHONY: $(GUEST_KINDS:%=guest-%)
