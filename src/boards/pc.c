@@ -155,12 +155,11 @@ static struct virtio_parameters in_slot(struct pc *pc, unsigned slot, const char
 	};
 }
 
-static enum status create_disk(struct pc *pc, unsigned index)
+static enum status create_disk(struct pc *pc, const struct pc_disk *disk, unsigned index)
 {
 	static const char *const names[PC_DISKS_MAX] = {"disk0", "disk1", "disk2", "disk3", "disk4",
 		"disk5", "disk6", "disk7", "disk8", "disk9", "disk10", "disk11", "disk12", "disk13",
 		"disk14", "disk15"};
-	const struct pc_disk *disk = &pc->parameters.disks[index];
 	struct virtio_parameters common = in_slot(pc, PC_SLOT_DISKS + index, names[index]);
 	struct virtio_block_parameters parameters = {
 		.backend = disk->backend,
@@ -174,13 +173,13 @@ static enum status create_disk(struct pc *pc, unsigned index)
 	return virtio_block_init(pc->disks[index], &common, &parameters);
 }
 
-static enum status create_virtio(struct pc *pc)
+static enum status create_virtio(struct pc *pc, const struct pc_parameters *parameters)
 {
 	struct virtio_parameters common = in_slot(pc, PC_SLOT_ENTROPY, "entropy");
 	enum status status = virtio_entropy_init(&pc->entropy, &common);
 
-	for (unsigned i = 0; status == STATUS_OK && i < pc->parameters.disk_count; i++)
-		status = create_disk(pc, i);
+	for (unsigned i = 0; status == STATUS_OK && i < parameters->disk_count; i++)
+		status = create_disk(pc, &parameters->disks[i], i);
 	return status;
 }
 
@@ -203,7 +202,7 @@ void pc_drain(struct machine *machine)
 {
 	struct pc *pc = machine->board;
 
-	for (unsigned i = 0; i < pc->parameters.disk_count; i++) {
+	for (unsigned i = 0; i < PC_DISKS_MAX && pc->disks[i]; i++) {
 		struct block_backend *backend = pc->disks[i]->backend;
 		backend->ops->drain(backend);
 	}
@@ -236,6 +235,7 @@ enum status pc_create(struct machine *machine, const struct pc_parameters *param
 	if (!pc)
 		return STATUS_NO_MEMORY;
 	pc->parameters = *parameters;
+	pc->parameters.disks = NULL;
 	enum status status = create_controllers(pc, machine);
 	if (status == STATUS_OK)
 		status = create_clocks(pc, machine);
@@ -244,7 +244,7 @@ enum status pc_create(struct machine *machine, const struct pc_parameters *param
 	if (status == STATUS_OK)
 		status = create_pci(pc, machine);
 	if (status == STATUS_OK)
-		status = create_virtio(pc);
+		status = create_virtio(pc, parameters);
 	if (status != STATUS_OK) {
 		destroy(pc);
 		return status;

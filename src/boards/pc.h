@@ -77,8 +77,8 @@ struct pc_parameters {
 	/* Where serial0's output goes; write NULL: nowhere. Copied. */
 	struct console_backend console;
 	bool has_exit_port;
-	const struct pc_disk *disks;
-	unsigned disk_count; /* at most PC_DISKS_MAX */
+	const struct pc_disk *disks; /* read by pc_create only */
+	unsigned disk_count;	     /* at most PC_DISKS_MAX */
 	/*
 	 * After all is in its power-on state, at the start and at each reset: puts the boot images into RAM and sets the first
 	 * vCPU's registers. False: it cannot, and has said why; the machine ends with MACHINE_FAULT. NULL: nothing to load.

@@ -13,10 +13,12 @@
 
 #include "boards/pc.h"
 #include "core/machine.h"
+#include "hosts/fake/disk.h"
 #include "hosts/fake/fake.h"
 #include "x86/model.h"
 
 #define BOARD_RAM_BYTES (32 * MIB)
+#define BOARD_DISK_BYTES (1 * MIB)
 #define BOARD_TSC_HZ 2000000000
 #define BOARD_WALL_START_NS ((u64)1700000000 * 1000000000) /* 2023-11-14 22:13:20 UTC, a Tuesday */
 
@@ -78,6 +80,8 @@ struct board {
 	size_t output_bytes, output_room;
 	unsigned input_resumed;
 	unsigned boots; /* how often load_boot was called */
+	struct fake_disk disk;
+	u8 *disk_content;
 };
 
 static size_t board_console_write(void *context, const u8 *from, size_t bytes)
@@ -103,9 +107,10 @@ static bool board_load_boot(struct machine *machine, void *context)
 	return true;
 }
 
-static unused struct board *board_create(unsigned vcpus)
+static unused struct board *board_create_with(unsigned vcpus, bool read_only)
 {
 	struct board *board = calloc(1, sizeof(*board));
+	struct pc_disk disk = {&board->disk.backend, "serial number"};
 	struct machine_parameters parameters = {
 		.engine = &still_engine,
 		.ram = board->ram = aligned_alloc(4096, BOARD_RAM_BYTES),
@@ -121,9 +126,14 @@ static unused struct board *board_create(unsigned vcpus)
 		.has_exit_port = true,
 		.load_boot = board_load_boot,
 		.context = board,
+		.disks = &disk,
+		.disk_count = 1,
 	};
 
 	fake_reset();
+	board->disk_content = calloc(1, BOARD_DISK_BYTES);
+	fake_disk_init(&board->disk, board->disk_content, BOARD_DISK_BYTES);
+	board->disk.backend.is_read_only = read_only;
 	memset(board->ram, 0, BOARD_RAM_BYTES);
 	board->output_room = sizeof(board->output);
 	assert_int_equal(machine_init(&board->machine, &parameters), STATUS_OK);
@@ -133,11 +143,17 @@ static unused struct board *board_create(unsigned vcpus)
 	return board;
 }
 
+static unused struct board *board_create(unsigned vcpus)
+{
+	return board_create_with(vcpus, false);
+}
+
 static unused void board_destroy(struct board *board)
 {
 	pc_destroy(&board->machine);
 	machine_fini(&board->machine);
 	free(board->ram);
+	free(board->disk_content);
 	free(board);
 }
 

@@ -40,6 +40,10 @@ static const struct window windows[] = {
 	{BUS_MEMORY, 0xfee00000, 0x400},
 	{BUS_MEMORY, 0xfec00000, 0x1000},
 	{BUS_MEMORY, 0xfedffff8, 0x1010},
+	{BUS_MEMORY, 0xc0000000, 0x10000},
+	{BUS_MEMORY, 0xe0008000, 0x100},
+	{BUS_MEMORY, 0xe0040000, 0x100},
+	{BUS_MEMORY, 0xe0000000, 0x100000},
 	{BUS_MSR, 0x10, 16},
 	{BUS_MSR, 0x6de, 4},
 	{BUS_MSR, 0x7ff, 0x102},
@@ -65,7 +69,7 @@ static void random_event(struct board *board)
 	unsigned index = (unsigned)(random_64() % board->machine.vcpu_count);
 	struct vcpu *vcpu = board->machine.vcpus[index];
 
-	switch (random_64() % 8) {
+	switch (random_64() % 10) {
 	case 0:
 		take_interrupt(board, index);
 		break;
@@ -82,6 +86,12 @@ static void random_event(struct board *board)
 		break;
 	case 4:
 		pc_power_button(&board->machine);
+		break;
+	case 6:
+		board->disk.waits = !board->disk.waits;
+		break;
+	case 7:
+		fake_disk_finish(&board->disk, (unsigned)(random_64() % 3));
 		break;
 	case 5:
 		vcpu->tsc_offset = random_64();
@@ -198,6 +208,8 @@ static void saved_devices_go_on_as_the_others(void **state)
 				random_event(board);
 		}
 		board->output_room = sizeof(board->output);
+		board->disk.waits = false;
+		pc_drain(&board->machine);
 		assert_int_equal(state_save(&board->machine, &sink), STATUS_OK);
 		struct board *other = board_create(board->machine.vcpu_count);
 		error.text[0] = 0;
