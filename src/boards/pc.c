@@ -14,7 +14,9 @@
 #include "devices/pc/rtc.h"
 #include "devices/pc/serial16550.h"
 #include "devices/pci/host_bridge.h"
+#include "devices/virtio/balloon.h"
 #include "devices/virtio/block.h"
+#include "devices/virtio/console.h"
 #include "devices/virtio/entropy.h"
 
 struct pc {
@@ -34,6 +36,8 @@ struct pc {
 	struct serial16550 serial0;
 	struct pvclock pvclock;
 	struct virtio_entropy entropy;
+	struct virtio_balloon balloon;
+	struct virtio_console console;
 	struct virtio_block *disks[PC_DISKS_MAX];
 };
 
@@ -116,6 +120,7 @@ static enum status create_clocks(struct pc *pc, struct machine *machine)
 
 static enum status create_ports(struct pc *pc, struct machine *machine)
 {
+	static const struct console_backend nowhere;
 	enum status status = i8042_init(&pc->i8042, machine, PC_PORT_I8042_DATA,
 		PC_PORT_I8042_COMMAND, isa_irq(pc, PC_IRQ_KEYBOARD), isa_irq(pc, PC_IRQ_MOUSE));
 	if (status == STATUS_OK)
@@ -126,7 +131,8 @@ static enum status create_ports(struct pc *pc, struct machine *machine)
 		status = exit_port_init(&pc->exit_port, machine, PC_PORT_EXIT);
 	if (status == STATUS_OK)
 		status = serial16550_init(&pc->serial0, machine, "serial0", PC_PORT_SERIAL0,
-			isa_irq(pc, PC_IRQ_SERIAL0), &pc->parameters.console);
+			isa_irq(pc, PC_IRQ_SERIAL0),
+			pc->parameters.console_is_virtio ? &nowhere : &pc->parameters.console);
 	return status;
 }
 
@@ -175,9 +181,15 @@ static enum status create_disk(struct pc *pc, const struct pc_disk *disk, unsign
 
 static enum status create_virtio(struct pc *pc, const struct pc_parameters *parameters)
 {
-	struct virtio_parameters common = in_slot(pc, PC_SLOT_ENTROPY, "entropy");
-	enum status status = virtio_entropy_init(&pc->entropy, &common);
+	struct virtio_parameters entropy = in_slot(pc, PC_SLOT_ENTROPY, "entropy");
+	struct virtio_parameters balloon = in_slot(pc, PC_SLOT_BALLOON, "balloon");
+	struct virtio_parameters console = in_slot(pc, PC_SLOT_CONSOLE, "console");
+	enum status status = virtio_entropy_init(&pc->entropy, &entropy);
 
+	if (status == STATUS_OK)
+		status = virtio_balloon_init(&pc->balloon, &balloon);
+	if (status == STATUS_OK && parameters->console_is_virtio)
+		status = virtio_console_init(&pc->console, &console, &parameters->console);
 	for (unsigned i = 0; status == STATUS_OK && i < parameters->disk_count; i++)
 		status = create_disk(pc, &parameters->disks[i], i);
 	return status;
@@ -193,6 +205,8 @@ static void destroy(struct pc *pc)
 		host_memory_put(pc->disks[i], sizeof(struct virtio_block));
 	}
 	virtio_entropy_fini(&pc->entropy);
+	virtio_balloon_fini(&pc->balloon);
+	virtio_console_fini(&pc->console);
 	host_memory_put(pc, sizeof(*pc));
 }
 
@@ -253,7 +267,8 @@ enum status pc_create(struct machine *machine, const struct pc_parameters *param
 	machine->reset = pc_reset;
 	machine->hypervisor_leaf = pc_hypervisor_leaf;
 	machine->fpu_error = isa_irq(pc, PC_IRQ_FPU);
-	*console = serial16550_console(&pc->serial0);
+	*console = parameters->console_is_virtio ? virtio_console_device(&pc->console)
+						 : serial16550_console(&pc->serial0);
 	return STATUS_OK;
 }
 

@@ -60,6 +60,8 @@ enum pc_irq {
 enum pc_pci_slot {
 	PC_SLOT_BRIDGE = 0,
 	PC_SLOT_ENTROPY = 1,
+	PC_SLOT_BALLOON = 2,
+	PC_SLOT_CONSOLE = 3,
 	PC_SLOT_DISKS = 8,
 };
 #define PC_DISKS_MAX 16
@@ -74,8 +76,9 @@ struct pc_disk {
 };
 
 struct pc_parameters {
-	/* Where serial0's output goes; write NULL: nowhere. Copied. */
+	/* Where the console's output goes; write NULL: nowhere. Copied. */
 	struct console_backend console;
+	bool console_is_virtio; /* a virtio console is it, not serial0 */
 	bool has_exit_port;
 	const struct pc_disk *disks; /* read by pc_create only */
 	unsigned disk_count;	     /* at most PC_DISKS_MAX */
@@ -88,7 +91,7 @@ struct pc_parameters {
 };
 
 /*
- * Makes the board's devices, and sets machine->reset and machine->board. *console is what serial0's input is given to.
+ * Makes the board's devices, and sets machine->reset and machine->board. *console is what the console's input is given to.
  * The machine has its vCPUs, and has not run; machine->reset is to be called before it does. After a failure nothing is left behind
  * but the machine must not be used.
  */

@@ -264,7 +264,7 @@ static enum status check_names(const struct machine_config *config, struct error
 {
 	static const char *const engines[] = {"auto", "interp", "translate", "direct", "kvm", NULL};
 	static const char *const models[] = {"x86-64-v2", "x86-64-v3", NULL};
-	static const char *const consoles[] = {"stdio", "none", NULL};
+	static const char *const consoles[] = {"stdio", "virtio", "none", NULL};
 	static const char *const clocks[] = {"real", "instructions", NULL};
 
 	if (!is_one_of(config->engine, engines))
@@ -275,7 +275,8 @@ static enum status check_names(const struct machine_config *config, struct error
 			"--cpu %s: no such model; there are x86-64-v2 and x86-64-v3", config->cpu);
 	if (!is_one_of(config->console, consoles))
 		return error_set(error, STATUS_INVALID,
-			"--console %s: no such console; there are stdio and none", config->console);
+			"--console %s: no such console; there are stdio, virtio and none",
+			config->console);
 	if (!is_one_of(config->clock, clocks))
 		return error_set(error, STATUS_INVALID,
 			"--clock %s: no such clock; there are real and instructions",

@@ -21,6 +21,9 @@ void host_random(void *to, size_t bytes);
 void *host_memory_get(size_t bytes);
 void host_memory_put(void *memory, size_t bytes);
 
+/* Pages of guest RAM that need not be kept: they read as zeroes afterwards. From any thread. */
+void host_memory_release(void *memory, size_t bytes);
+
 /*
  * Memory for code, seen twice: written through one view, executed (and read) through the other, which no thread can write. No address is
  * ever both writable and executable. What is written is seen at once by whoever fetches it later; nothing needs flushing on this

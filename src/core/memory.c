@@ -87,3 +87,13 @@ bool memory_write(struct machine *machine, u64 gpa, const void *from, u64 bytes)
 	memory_written(machine, offset, bytes);
 	return true;
 }
+
+bool memory_release(struct machine *machine, u64 gpa, u64 bytes)
+{
+	u64 offset;
+	if ((gpa | bytes) & ~PAGE_MASK || !memory_offset(&machine->memory, gpa, bytes, &offset))
+		return false;
+	host_memory_release(machine->memory.host + offset, bytes);
+	memory_written(machine, offset, bytes);
+	return true;
+}

@@ -52,5 +52,7 @@ bool memory_write(struct machine *machine, u64 gpa, const void *from, u64 bytes)
 
 /* Somebody else (the host's kernel, for a disk) has written [offset, offset + bytes) of host RAM: the engine is told where pages hold code. */
 void memory_written(struct machine *machine, u64 offset, u64 bytes);
+/* Guest RAM in whole pages goes back to the host, and reads as zeroes from now on. False: it is not all RAM, or no whole pages. */
+bool memory_release(struct machine *machine, u64 gpa, u64 bytes) must_use;
 
 #endif

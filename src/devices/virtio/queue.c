@@ -317,13 +317,13 @@ bool virtqueue_write(const struct virtqueue *queue, const struct virtqueue_chain
 
 /* ---- state ---- */
 
-/* Nothing is in flight when a machine is saved: its backends have been drained. */
 static bool queue_loaded(void *object)
 {
 	struct virtqueue *queue = object;
 
-	queue->in_flight = 0;
 	queue->host_descriptors = queue->host_driver = queue->host_device = NULL;
+	if (queue->in_flight > (queue->is_enabled ? queue->size : 0))
+		return false;
 	return !queue->is_enabled || resolve(queue);
 }
 
@@ -337,6 +337,7 @@ static const struct state_field queue_fields[] = {
 	STATE_UINT(struct virtqueue, next_available),
 	STATE_UINT(struct virtqueue, next_used),
 	STATE_UINT(struct virtqueue, signalled),
+	STATE_UINT(struct virtqueue, in_flight),
 	STATE_FLAG(struct virtqueue, has_event_index),
 	STATE_FLAG(struct virtqueue, has_indirect),
 	STATE_FLAG(struct virtqueue, is_broken),

@@ -68,6 +68,11 @@ void host_memory_put(void *memory, size_t bytes)
 	free(memory);
 }
 
+void host_memory_release(void *memory, size_t bytes)
+{
+	memset(memory, 0, bytes);
+}
+
 void host_lock_init(struct host_lock *lock)
 {
 	*lock = (struct host_lock){0};

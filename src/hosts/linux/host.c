@@ -66,6 +66,13 @@ void host_memory_put(void *memory, size_t bytes)
 		munmap(memory, bytes);
 }
 
+void host_memory_release(void *memory, size_t bytes)
+{
+	/* A hole in the memfd: so it is gone from every mapping of it. */
+	if (bytes && madvise(memory, bytes, MADV_REMOVE))
+		memset(memory, 0, bytes);
+}
+
 _Static_assert(sizeof(pthread_mutex_t) <= sizeof(struct host_lock), "a mutex fits a host_lock");
 
 void host_lock_init(struct host_lock *lock)

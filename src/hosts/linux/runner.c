@@ -165,11 +165,12 @@ static enum status create_machine(const struct machine_config *config)
 
 static enum status create_board(const struct machine_config *config)
 {
-	bool stdio = text_equal(config->console, "stdio");
+	bool stdio = !text_equal(config->console, "none");
 	console_init(&runner.console, &runner.machine, stdio ? STDIN_FILENO : -1,
 		stdio ? STDOUT_FILENO : -1, runner.wake);
 	struct pc_parameters parameters = {
 		.console = runner.console.backend,
+		.console_is_virtio = text_equal(config->console, "virtio"),
 		.has_exit_port = config->exit_port,
 		.load_boot = load_boot,
 	};

@@ -107,7 +107,12 @@ static bool board_load_boot(struct machine *machine, void *context)
 	return true;
 }
 
-static unused struct board *board_create_with(unsigned vcpus, bool read_only)
+struct board_options {
+	bool read_only;		/* the disk */
+	bool console_is_virtio; /* not serial0 */
+};
+
+static unused struct board *board_create_with(unsigned vcpus, struct board_options options)
 {
 	struct board *board = calloc(1, sizeof(*board));
 	struct pc_disk disk = {&board->disk.backend, "serial number"};
@@ -123,6 +128,7 @@ static unused struct board *board_create_with(unsigned vcpus, bool read_only)
 	};
 	struct pc_parameters pc = {
 		.console = {board_console_write, board_resume_input, board},
+		.console_is_virtio = options.console_is_virtio,
 		.has_exit_port = true,
 		.load_boot = board_load_boot,
 		.context = board,
@@ -133,7 +139,7 @@ static unused struct board *board_create_with(unsigned vcpus, bool read_only)
 	fake_reset();
 	board->disk_content = calloc(1, BOARD_DISK_BYTES);
 	fake_disk_init(&board->disk, board->disk_content, BOARD_DISK_BYTES);
-	board->disk.backend.is_read_only = read_only;
+	board->disk.backend.is_read_only = options.read_only;
 	memset(board->ram, 0, BOARD_RAM_BYTES);
 	board->output_room = sizeof(board->output);
 	assert_int_equal(machine_init(&board->machine, &parameters), STATUS_OK);
@@ -145,7 +151,7 @@ static unused struct board *board_create_with(unsigned vcpus, bool read_only)
 
 static unused struct board *board_create(unsigned vcpus)
 {
-	return board_create_with(vcpus, false);
+	return board_create_with(vcpus, (struct board_options){0});
 }
 
 static unused void board_destroy(struct board *board)

@@ -7,7 +7,7 @@
 #include "devices/virtio/virtio.h"
 
 #define DRIVER_QUEUE_SIZE 16
-#define DRIVER_VECTOR 0x40 /* of queue 0; the configuration's is one less */
+#define DRIVER_VECTOR 0x40 /* of the queue; the configuration's is one less */
 
 enum driver_register {
 	REGISTER_OFFERED_SELECT = 0x00,
@@ -34,7 +34,8 @@ struct driver {
 	u64 common, isr, device, notify; /* addresses */
 	unsigned msix;			 /* its capability */
 	bool has_event_index;
-	u16 available, used; /* of queue 0: what we have given, and seen */
+	unsigned queue;	     /* the one that is used */
+	u16 available, used; /* what we have given, and seen */
 };
 
 /* ---- configuration space, by ECAM ---- */
@@ -126,7 +127,7 @@ static unused struct driver driver_find(struct board *board, unsigned slot, unsi
 	return driver;
 }
 
-/* MSI-X on: the configuration has vector 0, queue n vector n + 1. */
+/* MSI-X on: the configuration has vector 0, the queue vector 1. */
 static unused void use_msix(struct driver *driver)
 {
 	u64 table = bar_of(driver->board, driver->slot) +
@@ -139,11 +140,11 @@ static unused void use_msix(struct driver *driver)
 	}
 	config_put(driver->board, driver->slot, driver->msix + 2, 2, 0x8000);
 	put(driver, driver->common + REGISTER_CONFIG_VECTOR, 2, 0);
-	put(driver, driver->common + REGISTER_QUEUE_SELECT, 2, 0);
+	put(driver, driver->common + REGISTER_QUEUE_SELECT, 2, driver->queue);
 	put(driver, driver->common + REGISTER_QUEUE_VECTOR, 2, 1);
 }
 
-/* ---- queue 0, at 1 MiB: descriptors, available ring, used ring, each a page ---- */
+/* ---- the queue, at 1 MiB: descriptors, available ring, used ring, each a page ---- */
 
 #define RING_DESCRIPTORS ((u64)0x100000)
 #define RING_DRIVER ((u64)0x101000)
@@ -172,7 +173,7 @@ static unused void set_up_queue(struct driver *driver, u16 size)
 {
 	memset(ram(driver, RING_DESCRIPTORS), 0, 0x3000);
 	driver->available = driver->used = 0;
-	put(driver, driver->common + REGISTER_QUEUE_SELECT, 2, 0);
+	put(driver, driver->common + REGISTER_QUEUE_SELECT, 2, driver->queue);
 	put(driver, driver->common + REGISTER_QUEUE_SIZE, 2, size);
 	put(driver, driver->common + REGISTER_QUEUE_DESCRIPTORS, 8, RING_DESCRIPTORS);
 	put(driver, driver->common + REGISTER_QUEUE_DRIVER, 8, RING_DRIVER);
@@ -206,7 +207,7 @@ static unused void put_descriptor(struct driver *driver, u64 table, unsigned ind
 
 static unused void notify(struct driver *driver)
 {
-	put(driver, driver->notify, 2, 0);
+	put(driver, driver->notify + 4 * driver->queue, 2, driver->queue);
 }
 
 static unused void make_available(struct driver *driver, u16 head)

@@ -189,7 +189,7 @@ static void without_flushes_a_write_ends_when_it_is_durable(void **state)
 
 static void a_read_only_disk_is_not_written(void **state)
 {
-	struct board *board = board_create_with(1, true);
+	struct board *board = board_create_with(1, (struct board_options){.read_only = true});
 	struct driver driver = driver_find(board, SLOT, VIRTIO_BLOCK);
 
 	assert_true(offered(&driver) & FEATURE_RO);
