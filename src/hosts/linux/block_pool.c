@@ -137,6 +137,10 @@ static void pool_submit(struct block_backend *backend, struct block_request *req
 {
 	struct pooled_block *block = pooled(backend);
 
+	if (block->try_now && block->try_now(block, request)) {
+		request->done(request, STATUS_OK);
+		return;
+	}
 	request->scratch[SCRATCH_BLOCK] = (u64)block;
 	list_append(&block->submitted, &request->link);
 }

@@ -18,6 +18,11 @@ struct pooled_block {
 	struct block_backend backend;
 	/* Does all of the request. On a thread of the pool, with no lock held. */
 	enum status (*execute)(struct pooled_block *block, struct block_request *request);
+	/*
+	 * Does it at once if that takes no waiting: false, and nothing done, otherwise. On the thread that submits, with machine->lock held.
+	 * NULL: never.
+	 */
+	bool (*try_now)(struct pooled_block *block, struct block_request *request);
 	struct list submitted; /* waits for start; guarded by machine->lock */
 	unsigned in_flight;    /* guarded by the pool's lock */
 };
