@@ -101,7 +101,7 @@ all: $(BUILD)/lodge $(BUILD)/lodge-vm
 # The front knows no machine: it takes the words and the description from the freestanding part, what only the host can tell from the
 # runner's, and is small.
 $(BUILD)/lodge: $(call objects,src/programs/lodge.c) $(CONTROL_LINUX_OBJECTS) $(call objects,src/hosts/linux/code_memory.c \
-	$(filter src/base/text.c src/base/status.c src/control/config% src/control/disk.c,$(FREESTANDING_SOURCES)))
+	$(filter src/base/text.c src/base/status.c src/control/config% src/control/disk.c src/control/net.c,$(FREESTANDING_SOURCES)))
 	$(CC) $(LINK_FLAGS) $(NO_PIE) -o $@ $^ $(FRONT_LIBS)
 
 $(BUILD)/lodge-vm: $(call objects,src/programs/lodge_vm.c) $(FREESTANDING_OBJECTS) $(HOST_LINUX_OBJECTS)

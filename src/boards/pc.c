@@ -18,6 +18,7 @@
 #include "devices/virtio/block.h"
 #include "devices/virtio/console.h"
 #include "devices/virtio/entropy.h"
+#include "devices/virtio/net.h"
 
 struct pc {
 	struct pc_parameters parameters;
@@ -38,6 +39,7 @@ struct pc {
 	struct virtio_entropy entropy;
 	struct virtio_balloon balloon;
 	struct virtio_console console;
+	struct virtio_net *nets[PC_NETS_MAX];
 	struct virtio_block *disks[PC_DISKS_MAX];
 };
 
@@ -179,6 +181,21 @@ static enum status create_disk(struct pc *pc, const struct pc_disk *disk, unsign
 	return virtio_block_init(pc->disks[index], &common, &parameters);
 }
 
+static enum status create_net(struct pc *pc, const struct pc_net *net, unsigned index)
+{
+	static const char *const names[PC_NETS_MAX] = {"net0", "net1", "net2", "net3"};
+	struct virtio_parameters common = in_slot(pc, PC_SLOT_NETS + index, names[index]);
+	struct virtio_net_parameters parameters = {
+		.backend = net->backend, .pairs = pc->pci.machine->vcpu_count};
+
+	memcpy(parameters.address, net->address, sizeof(parameters.address));
+	pc->nets[index] = host_memory_get(sizeof(struct virtio_net));
+	if (!pc->nets[index])
+		return STATUS_NO_MEMORY;
+	*net->device = virtio_net_device(pc->nets[index]);
+	return virtio_net_init(pc->nets[index], &common, &parameters);
+}
+
 static enum status create_virtio(struct pc *pc, const struct pc_parameters *parameters)
 {
 	struct virtio_parameters entropy = in_slot(pc, PC_SLOT_ENTROPY, "entropy");
@@ -192,6 +209,8 @@ static enum status create_virtio(struct pc *pc, const struct pc_parameters *para
 		status = virtio_console_init(&pc->console, &console, &parameters->console);
 	for (unsigned i = 0; status == STATUS_OK && i < parameters->disk_count; i++)
 		status = create_disk(pc, &parameters->disks[i], i);
+	for (unsigned i = 0; status == STATUS_OK && i < parameters->net_count; i++)
+		status = create_net(pc, &parameters->nets[i], i);
 	return status;
 }
 
@@ -203,6 +222,12 @@ static void destroy(struct pc *pc)
 			continue;
 		virtio_block_fini(pc->disks[i]);
 		host_memory_put(pc->disks[i], sizeof(struct virtio_block));
+	}
+	for (unsigned i = 0; i < PC_NETS_MAX; i++) {
+		if (!pc->nets[i])
+			continue;
+		virtio_net_fini(pc->nets[i]);
+		host_memory_put(pc->nets[i], sizeof(struct virtio_net));
 	}
 	virtio_entropy_fini(&pc->entropy);
 	virtio_balloon_fini(&pc->balloon);
@@ -250,6 +275,7 @@ enum status pc_create(struct machine *machine, const struct pc_parameters *param
 		return STATUS_NO_MEMORY;
 	pc->parameters = *parameters;
 	pc->parameters.disks = NULL;
+	pc->parameters.nets = NULL;
 	enum status status = create_controllers(pc, machine);
 	if (status == STATUS_OK)
 		status = create_clocks(pc, machine);

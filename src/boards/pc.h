@@ -9,6 +9,7 @@
 #include "core/machine.h"
 #include "devices/backend/block.h"
 #include "devices/backend/console.h"
+#include "devices/backend/net.h"
 
 enum pc_port {
 	PC_PORT_PIC_MASTER = 0x20,
@@ -62,8 +63,10 @@ enum pc_pci_slot {
 	PC_SLOT_ENTROPY = 1,
 	PC_SLOT_BALLOON = 2,
 	PC_SLOT_CONSOLE = 3,
+	PC_SLOT_NETS = 4,
 	PC_SLOT_DISKS = 8,
 };
+#define PC_NETS_MAX 4
 #define PC_DISKS_MAX 16
 
 #define PC_LAPIC_ADDRESS 0xfee00000
@@ -75,13 +78,21 @@ struct pc_disk {
 	const char *serial;	       /* at most 20 letters; may be empty */
 };
 
+struct pc_net {
+	struct net_backend *backend; /* lives as long as the board */
+	struct net_device *device;   /* filled by pc_create */
+	u8 address[NET_ADDRESS_BYTES];
+};
+
 struct pc_parameters {
 	/* Where the console's output goes; write NULL: nowhere. Copied. */
 	struct console_backend console;
 	bool console_is_virtio; /* a virtio console is it, not serial0 */
 	bool has_exit_port;
 	const struct pc_disk *disks; /* read by pc_create only */
-	unsigned disk_count;	     /* at most PC_DISKS_MAX */
+	const struct pc_net *nets;   /* at most PC_NETS_MAX; read by pc_create only */
+	unsigned net_count;
+	unsigned disk_count; /* at most PC_DISKS_MAX */
 	/*
 	 * After all is in its power-on state, at the start and at each reset: puts the boot images into RAM and sets the first
 	 * vCPU's registers. False: it cannot, and has said why; the machine ends with MACHINE_FAULT. NULL: nothing to load.

@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "control/disk.h"
+#include "control/net.h"
 
 #define USER CONFIG_USER
 #define RUNNER CONFIG_RUNNER
@@ -304,6 +305,30 @@ static enum status check_disks(const struct machine_config *config, struct error
 	return status;
 }
 
+static enum status check_nets(const struct machine_config *config, struct error *error)
+{
+	char text[NET_TEXT_BYTES_MAX];
+	const char *at = config->net;
+	enum status status = STATUS_OK;
+	struct net_option net;
+	unsigned count = 0;
+
+	while (status == STATUS_OK && config_list_next(&at, text, sizeof(text))) {
+		status = net_option_parse(text, &net, error);
+		if (status == STATUS_OK && net.kind == NET_KIND_SOCKET)
+			return error_set(error, STATUS_INVALID,
+				"--net %.40s: no such network; there are user, tap=IFNAME and none",
+				text);
+		count += net.kind != NET_KIND_NONE;
+	}
+	if (status == STATUS_OK && *at)
+		return error_set(error, STATUS_INVALID, "--net %.40s...: too long", at);
+	if (status == STATUS_OK && count > NETS_MAX)
+		return error_set(error, STATUS_INVALID,
+			"--net: a machine has at most %u network cards", NETS_MAX);
+	return status;
+}
+
 enum status config_check(const struct machine_config *config, struct error *error)
 {
 	enum status status = check_names(config, error);
@@ -323,6 +348,8 @@ enum status config_check(const struct machine_config *config, struct error *erro
 			"--memory %llu: a machine has 1M to 1024G of memory",
 			(unsigned long long)config->memory);
 	status = check_disks(config, error);
+	if (status == STATUS_OK)
+		status = check_nets(config, error);
 	if (status != STATUS_OK)
 		return status;
 	if (config->memory % 4096)

@@ -52,7 +52,7 @@ static bool split_option(const char *word, struct option *option)
 
 static enum status fail_unknown(const char *word, struct error *error)
 {
-	static const char *const later[] = {"net", "share", "vsock", "detach", NULL};
+	static const char *const later[] = {"share", "vsock", "detach", NULL};
 	struct option option;
 
 	if (word[0] != '-')

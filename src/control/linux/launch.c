@@ -14,6 +14,7 @@
 #include "control/linux/gdb_socket.h"
 #include "control/linux/image.h"
 #include "control/linux/message.h"
+#include "control/linux/net_start.h"
 #include "control/linux/perf_map.h"
 #include "control/linux/process.h"
 #include "hosts/linux/runner.h"
@@ -101,6 +102,8 @@ static enum status prepare(struct machine_config *config, struct error *error)
 		status = listen_for_gdb(config, error);
 	if (status == STATUS_OK && config->perf_map)
 		status = perf_map_open(&config->perf_fd, error);
+	if (status == STATUS_OK)
+		status = net_start(config, error);
 	return status;
 }
 

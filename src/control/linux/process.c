@@ -17,8 +17,10 @@
 #include "control/disk.h"
 #include "control/linux/disk_file.h"
 #include "control/linux/message.h"
+#include "control/linux/net_start.h"
 #include "control/linux/perf_map.h"
 #include "control/linux/terminal.h"
+#include "control/net.h"
 #include "hosts/linux/runner.h"
 
 #define POWER_BUTTON_SECONDS 10
@@ -73,6 +75,15 @@ static void pass_on(int fd)
 		fcntl(fd, F_SETFD, 0);
 }
 
+/* Those of disks and network cards. */
+static unsigned listed_descriptors(
+	const struct machine_config *config, int fds[DISKS_MAX + NETS_MAX])
+{
+	unsigned count = disk_files_descriptors(config, fds, DISKS_MAX);
+
+	return count + net_descriptors(config, fds + count, NETS_MAX);
+}
+
 /* In the child: never returns. What exec says goes up `report`, which a good one closes. */
 _Noreturn static void become_runner(const char *path, const struct machine_config *config,
 	int description, int report, pid_t front)
@@ -82,8 +93,8 @@ _Noreturn static void become_runner(const char *path, const struct machine_confi
 	char *environment[] = {NULL};
 	const int passed[] = {description, config->ram_fd, config->kernel_fd, config->payload_fd,
 		config->initrd_fd, config->gdb_fd, config->perf_fd};
-	int disks[DISKS_MAX], failure;
-	unsigned disk_count = disk_files_descriptors(config, disks, DISKS_MAX);
+	int listed[DISKS_MAX + NETS_MAX], failure;
+	unsigned listed_count = listed_descriptors(config, listed);
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != front)
@@ -92,8 +103,8 @@ _Noreturn static void become_runner(const char *path, const struct machine_confi
 	close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
 	for (unsigned i = 0; i < ARRAY_SIZE(passed); i++)
 		pass_on(passed[i]);
-	for (unsigned i = 0; i < disk_count; i++)
-		pass_on(disks[i]);
+	for (unsigned i = 0; i < listed_count; i++)
+		pass_on(listed[i]);
 	snprintf(argument, sizeof(argument), "%d", description);
 	execve(path, arguments, environment);
 	failure = errno;
@@ -106,13 +117,13 @@ static void close_passed(struct machine_config *config, int description)
 {
 	int *const passed[] = {&config->ram_fd, &config->kernel_fd, &config->payload_fd,
 		&config->initrd_fd, &config->gdb_fd, &config->perf_fd};
-	int disks[DISKS_MAX];
-	unsigned disk_count = disk_files_descriptors(config, disks, DISKS_MAX);
+	int listed[DISKS_MAX + NETS_MAX];
+	unsigned listed_count = listed_descriptors(config, listed);
 
 	close(description);
-	for (unsigned i = 0; i < disk_count; i++)
-		close(disks[i]);
-	config->disk_fds[0] = 0;
+	for (unsigned i = 0; i < listed_count; i++)
+		close(listed[i]);
+	config->disk_fds[0] = config->net_fds[0] = 0;
 	for (unsigned i = 0; i < ARRAY_SIZE(passed); i++) {
 		if (*passed[i] >= 0)
 			close(*passed[i]);

@@ -255,16 +255,30 @@ bool virtqueue_publish(struct virtqueue *queue)
 			ram_load_16(queue->host_driver + 4 + 2 * (u32)queue->size), now, before);
 }
 
+/* 2.7.7.2: the driver notifies when its index passes this. */
+static void store_available_event(struct virtqueue *queue, u16 index)
+{
+	if (!queue->has_event_index)
+		return;
+	device_store_16(queue, 4 + USED_ELEMENT_BYTES * (u32)queue->size, index);
+	full_fence();
+}
+
 bool virtqueue_rearm(struct virtqueue *queue)
 {
 	if (!queue->is_enabled || queue->is_broken)
 		return false;
-	if (queue->has_event_index) {
-		device_store_16(
-			queue, 4 + USED_ELEMENT_BYTES * (u32)queue->size, queue->next_available);
-		full_fence();
-	}
+	store_available_event(queue, queue->next_available);
 	return queue->in_flight < queue->size && available_index(queue) != queue->next_available;
+}
+
+bool virtqueue_rearm_for_more(struct virtqueue *queue)
+{
+	if (!queue->is_enabled || queue->is_broken)
+		return false;
+	u16 seen = available_index(queue);
+	store_available_event(queue, seen);
+	return available_index(queue) != seen;
 }
 
 /* ---- bytes ---- */

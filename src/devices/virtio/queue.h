@@ -72,6 +72,9 @@ bool virtqueue_publish(struct virtqueue *queue) must_use;
 /* Asks to be notified of the next chain. True: there already is one. */
 bool virtqueue_rearm(struct virtqueue *queue) must_use;
 
+/* The same where those that are there do not do: asks to be notified of one more. True: there already is. */
+bool virtqueue_rearm_for_more(struct virtqueue *queue) must_use;
+
 /* Copies out of the readable, into the writable bytes, from the skip-th on. False, and nothing copied: they are too few. */
 bool virtqueue_read(const struct virtqueue_chain *chain, u64 skip, void *to, u64 bytes) must_use;
 bool virtqueue_write(const struct virtqueue *queue, const struct virtqueue_chain *chain, u64 skip,

@@ -117,6 +117,8 @@ void virtio_set_status(struct virtio *virtio, u8 status)
 	/* Bits go away only by a reset: 2.1.1. */
 	virtio->status = status | before;
 	if (!(before & VIRTIO_DRIVER_OK) && status & VIRTIO_DRIVER_OK) {
+		if (virtio->ops->started)
+			virtio->ops->started(virtio);
 		for (unsigned i = 0; i < virtio->queue_count; i++)
 			virtio_notified(virtio, i);
 	}

@@ -50,6 +50,8 @@ struct virtio_ops {
 	u32 class_code; /* PCI's */
 	/* The driver has made chains available in a queue, or may have. Only while it may use the device. */
 	void (*kick)(struct virtio *virtio, struct virtqueue *queue);
+	/* The driver is ready: what it has agreed on is known. NULL: nothing to do. */
+	void (*started)(struct virtio *virtio);
 	/* Back to the power-on state: nothing is in flight, the queues are reset already. NULL: there is none. */
 	void (*reset)(struct virtio *virtio);
 	/* The driver writes to the device's configuration: size 1, 2 or 4. NULL: it cannot be written. */

@@ -25,6 +25,7 @@
 #include "hosts/linux/console.h"
 #include "hosts/linux/disks.h"
 #include "hosts/linux/gdb_server.h"
+#include "hosts/linux/net.h"
 #include "hosts/linux/sandbox/sandbox.h"
 #include "x86/fpu.h"
 #include "x86/model.h"
@@ -175,6 +176,7 @@ static enum status create_board(const struct machine_config *config)
 		.load_boot = load_boot,
 	};
 	parameters.disks = disks_get(&parameters.disk_count);
+	parameters.nets = nets_get(&parameters.net_count);
 	enum status status = pc_create(&runner.machine, &parameters, &runner.console.device);
 	if (status != STATUS_OK)
 		return error_set(
@@ -215,8 +217,9 @@ static enum status prepare_code_memory(const struct machine_config *config)
 /* Before the guest's files are read, and so before its first instruction. */
 static void lock_in(const struct machine_config *config)
 {
-	int descriptors[8 + PC_DISKS_MAX] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO,
-		config->gdb_fd, config->perf_fd, runner.signals, runner.wake, runner.timer};
+	int descriptors[8 + PC_DISKS_MAX + NETS_DESCRIPTORS * PC_NETS_MAX] = {STDIN_FILENO,
+		STDOUT_FILENO, STDERR_FILENO, config->gdb_fd, config->perf_fd, runner.signals,
+		runner.wake, runner.timer};
 	static struct sandbox sandbox;
 	char line[300];
 	struct text text;
@@ -229,12 +232,15 @@ static void lock_in(const struct machine_config *config)
 	}
 	sandbox.descriptors = descriptors;
 	sandbox.descriptor_count = 8 + disks_descriptors(descriptors + 8, PC_DISKS_MAX);
+	sandbox.descriptor_count += nets_descriptors(
+		descriptors + sandbox.descriptor_count, NETS_DESCRIPTORS * PC_NETS_MAX);
 	sandbox.unbounded_count = 8;
 	sandbox.file_bytes_max = disks_file_bytes_max();
 	/* gdb's: a wake-up and a connection. */
 	sandbox.more_descriptors = config->gdb_fd >= 0 ? 2 : 0;
-	/* The loop, the console's writer, gdb's, the disks', the processors. */
-	sandbox.threads = 2 + (config->gdb_fd >= 0) + disks_threads() + (unsigned)config->cpus;
+	/* The loop, the console's writer, gdb's, the disks', the network's, the processors. */
+	sandbox.threads = 2 + (config->gdb_fd >= 0) + disks_threads() + nets_threads() +
+		(unsigned)config->cpus;
 	sandbox_enter(&sandbox);
 	if (sandbox.layers[SANDBOX_SYSCALLS].is_there)
 		return;
@@ -345,7 +351,8 @@ static int run_machine(void)
 		host_log(LOG_ERROR, "the gdb server could not be started");
 		return LODGE_EXIT_FAILURE;
 	}
-	if (!console_start(&runner.console) || !disks_start(machine) || !start_vcpus(machine)) {
+	if (!console_start(&runner.console) || !disks_start(machine) || !nets_start(machine) ||
+		!start_vcpus(machine)) {
 		host_log(LOG_ERROR, "no thread could be started");
 		return LODGE_EXIT_FAILURE;
 	}
@@ -358,6 +365,7 @@ static int run_machine(void)
 		pthread_join(runner.vcpu_threads[i], NULL);
 	pc_drain(machine);
 	disks_finish();
+	nets_finish();
 	console_finish(&runner.console);
 	gdb_server_end(exit_status());
 	return exit_status();
@@ -373,6 +381,8 @@ int runner_run(const struct runner_parameters *parameters)
 		status = prepare_code_memory(config);
 	if (status == STATUS_OK)
 		status = disks_open(config, &runner.error);
+	if (status == STATUS_OK)
+		status = nets_open(config, &runner.error);
 	if (status == STATUS_OK) {
 		lock_in(config);
 		status = create_machine(config);

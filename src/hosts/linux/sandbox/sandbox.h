@@ -16,6 +16,7 @@ enum sandbox_role {
 	SANDBOX_CONSOLE,
 	SANDBOX_GDB,
 	SANDBOX_DISK,
+	SANDBOX_NET,
 	SANDBOX_ROLES,
 };
 

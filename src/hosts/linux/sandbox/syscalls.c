@@ -2,10 +2,12 @@
 #include <asm/prctl.h>
 #include <errno.h>
 #include <linux/filter.h>
+#include <linux/if_tun.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -27,7 +29,8 @@ enum {
 	CONSOLE = 1 << SANDBOX_CONSOLE,
 	GDB = 1 << SANDBOX_GDB,
 	DISK = 1 << SANDBOX_DISK,
-	EVERY = STARTUP | LOOP | VCPU | CONSOLE | GDB | DISK,
+	NET = 1 << SANDBOX_NET,
+	EVERY = STARTUP | LOOP | VCPU | CONSOLE | GDB | DISK | NET,
 };
 
 #define CONDITIONS_MAX 2
