@@ -75,7 +75,7 @@ FREESTANDING_OBJECTS := $(call objects,$(filter-out $(HOSTED_LEAVES_OUT),$(FREES
 HOST_LINUX_OBJECTS := $(call objects,$(HOST_LINUX_SOURCES))
 HOST_FAKE_OBJECTS := $(call objects,$(HOST_FAKE_SOURCES))
 CONTROL_LINUX_OBJECTS := $(call objects,$(CONTROL_LINUX_SOURCES))
-FRONT_LIBS := -lz -llzma -lzstd -llz4
+FRONT_LIBS := -lz -llzma -lzstd -llz4 -lext2fs -lcom_err -lseccomp
 RUNNER_LIBS := -lseccomp
 
 # ---- generated --------------------------------------------------------------------------------------
@@ -100,8 +100,10 @@ all: $(BUILD)/lodge $(BUILD)/lodge-vm
 
 # The front knows no machine: it takes the words and the description from the freestanding part, what only the host can tell from the
 # runner's, and is small.
-$(BUILD)/lodge: $(call objects,src/programs/lodge.c) $(CONTROL_LINUX_OBJECTS) $(call objects,src/hosts/linux/code_memory.c \
-	$(filter src/base/text.c src/base/status.c src/control/config% src/control/disk.c src/control/net.c,$(FREESTANDING_SOURCES)))
+FRONT_OBJECTS := $(CONTROL_LINUX_OBJECTS) $(call objects,src/hosts/linux/code_memory.c \
+	$(filter src/base/text.c src/base/status.c src/control/config% src/control/disk.c src/control/net.c,$(FREESTANDING_SOURCES)) \
+	$(filter src/hosts/linux/qcow2/% %/sandbox/landlock.c %/sandbox/layers.c,$(HOST_LINUX_SOURCES)))
+$(BUILD)/lodge: $(call objects,src/programs/lodge.c) $(FRONT_OBJECTS)
 	$(CC) $(LINK_FLAGS) $(NO_PIE) -o $@ $^ $(FRONT_LIBS)
 
 $(BUILD)/lodge-vm: $(call objects,src/programs/lodge_vm.c) $(FREESTANDING_OBJECTS) $(HOST_LINUX_OBJECTS)

@@ -11,7 +11,6 @@
 #include "control/linux/message.h"
 #include "control/linux/unpack.h"
 
-#define KERNEL_BYTES_MAX GIB /* of a file, and of what it unpacks to */
 #define COPY_BYTES 65536
 
 /* The setup header of a bzImage: Documentation/arch/x86/boot.rst. The loader (boot/linux.c) reads the rest of it. */
@@ -226,18 +225,15 @@ static enum status look_inside(struct copy *copy, struct kernel_files *files, st
 	return status;
 }
 
-enum status image_open_kernel(const char *path, struct kernel_files *files, struct error *error)
+/* The copy is taken: sealed and handed over, or closed. */
+static enum status take_copy(struct copy *copy, struct kernel_files *files, struct error *error)
 {
-	struct copy copy = {.what = "kernel", .path = path};
 	struct kernel_files result = {.kernel = -1, .payload = -1};
-	enum status status = copy_open(&copy, KERNEL_BYTES_MAX, error);
+	enum status status = look_inside(copy, &result, error);
 
-	if (status != STATUS_OK)
-		return status;
-	status = look_inside(&copy, &result, error);
 	if (status == STATUS_OK)
-		status = memfd_seal(copy.fd, true, error);
-	result.kernel = copy.fd;
+		status = memfd_seal(copy->fd, true, error);
+	result.kernel = copy->fd;
 	if (status == STATUS_OK) {
 		*files = result;
 		return STATUS_OK;
@@ -246,6 +242,28 @@ enum status image_open_kernel(const char *path, struct kernel_files *files, stru
 	if (result.payload >= 0)
 		close(result.payload);
 	return status;
+}
+
+enum status image_open_kernel(const char *path, struct kernel_files *files, struct error *error)
+{
+	struct copy copy = {.what = "kernel", .path = path};
+	enum status status = copy_open(&copy, KERNEL_BYTES_MAX, error);
+
+	return status == STATUS_OK ? take_copy(&copy, files, error) : status;
+}
+
+enum status image_take_kernel(
+	int fd, const char *name, struct kernel_files *files, struct error *error)
+{
+	struct copy copy = {.what = "kernel", .path = name, .fd = fd};
+	struct stat info;
+
+	if (fstat(fd, &info)) {
+		close(fd);
+		return error_set_errno(error, "kernel");
+	}
+	copy.size = (u64)info.st_size;
+	return take_copy(&copy, files, error);
 }
 
 enum status image_open_initrd(const char *path, u64 limit, int *fd, struct error *error)

@@ -15,9 +15,14 @@ struct kernel_files {
 	int payload;
 };
 
+#define KERNEL_BYTES_MAX GIB /* of a file, and of what it unpacks to */
+
 /* `limit` is the guest's memory: a larger file cannot fit. error names the file and says what is wrong. */
 enum status image_open_kernel(
 	const char *path, struct kernel_files *files, struct error *error) must_use;
+/* The same of a memfd that is not sealed yet and not empty, which is no longer the caller's, whatever comes of it. */
+enum status image_take_kernel(
+	int fd, const char *name, struct kernel_files *files, struct error *error) must_use;
 enum status image_open_initrd(const char *path, u64 limit, int *fd, struct error *error) must_use;
 
 /* A memfd of `bytes`, all zero. error names `what`. */

@@ -6,7 +6,6 @@
 #include <linux/close_range.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -31,17 +30,6 @@
 
 static bool is_locked_in, has_lists;
 static pthread_barrier_t all_have_roles;
-
-bool layer_set(struct sandbox_layer *layer, bool is_there, const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(layer->text, sizeof(layer->text), format, arguments);
-	va_end(arguments);
-	layer->is_there = is_there;
-	return is_there;
-}
 
 /* ---- descriptors ---- */
 
