@@ -28,13 +28,13 @@ static void write_file(const char *folder, const char *name, int from)
 int main(int argc, char **argv)
 {
 	struct boot_files files;
-	struct raw_view disk;
+	struct raw_file disk;
 	struct error error;
 	int fd = argc == 3 ? open(argv[1], O_RDONLY) : -1;
 
-	if (fd < 0 || raw_view_init(&disk, fd, &error) != STATUS_OK)
+	if (fd < 0 || raw_file_init(&disk, fd, false, &error) != STATUS_OK)
 		return 2;
-	if (boot_files_find(&disk.view, &fd, 1, 256 * MIB, &files, &error) != STATUS_OK) {
+	if (boot_files_find(&disk.file.view, &fd, 1, 256 * MIB, &files, &error) != STATUS_OK) {
 		printf("%s\n", error.text);
 		return 1;
 	}
