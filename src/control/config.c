@@ -295,6 +295,9 @@ static enum status check_disks(const struct machine_config *config, struct error
 
 	while (status == STATUS_OK && config_list_next(&at, text, sizeof(text))) {
 		status = disk_option_parse(text, &disk, error);
+		if (status == STATUS_OK && disk.backing_count)
+			return error_set(error, STATUS_INVALID,
+				"--disk: backing= is not for people; the image names its backing file");
 		count++;
 	}
 	if (status == STATUS_OK && *at)

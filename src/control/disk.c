@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "control/config.h"
 
 /* Takes what lies before the next single comma; two are one that is meant. */
 static bool take_part(const char **at, char *part, size_t capacity)
@@ -47,6 +48,22 @@ static enum status parse_serial(const char *serial, struct disk_option *disk, st
 	return STATUS_OK;
 }
 
+static enum status parse_backing(const char *text, struct disk_option *disk, struct error *error)
+{
+	bool is_qcow2 = text_starts_with(text, "qcow2:");
+	u64 fd;
+
+	if (disk->backing_count == DISK_BACKING_MAX ||
+		!(is_qcow2 || text_starts_with(text, "raw:")) ||
+		!config_parse_size(text + text_length(is_qcow2 ? "qcow2:" : "raw:"), &fd) ||
+		fd > 0x7fffffff)
+		return error_set(
+			error, STATUS_INVALID, "--disk: no such backing file '%.40s'", text);
+	disk->backing[disk->backing_count++] =
+		(struct disk_backing){(u32)fd, is_qcow2 ? DISK_FORMAT_QCOW2 : DISK_FORMAT_RAW};
+	return STATUS_OK;
+}
+
 static enum status parse_part(const char *part, struct disk_option *disk, struct error *error)
 {
 	if (text_equal(part, "ro")) {
@@ -57,6 +74,8 @@ static enum status parse_part(const char *part, struct disk_option *disk, struct
 		return parse_format(part + text_length("format="), disk, error);
 	if (text_starts_with(part, "serial="))
 		return parse_serial(part + text_length("serial="), disk, error);
+	if (text_starts_with(part, "backing="))
+		return parse_backing(part + text_length("backing="), disk, error);
 	return error_set(error, STATUS_INVALID,
 		"--disk: unexpected '%.60s'; behind FILE come ,ro ,format= and ,serial= (a comma in "
 		"FILE is written twice)",

@@ -12,11 +12,22 @@
 
 enum disk_format { DISK_FORMAT_UNSAID, DISK_FORMAT_RAW, DISK_FORMAT_QCOW2 };
 
+/* The files that an image stands on, by what the front has opened. */
+#define DISK_BACKING_MAX 8
+
+struct disk_backing {
+	u32 fd;
+	enum disk_format format;
+};
+
 struct disk_option {
 	char file[4096];
 	char serial[DISK_SERIAL_BYTES + 1];
 	bool is_read_only;
 	enum disk_format format;
+	/* Only between front and runner: ,backing=FORMAT:DESCRIPTOR, the next one below first. */
+	struct disk_backing backing[DISK_BACKING_MAX];
+	unsigned backing_count;
 };
 
 enum status disk_option_parse(

@@ -28,13 +28,15 @@ static void write_file(const char *folder, const char *name, int from)
 int main(int argc, char **argv)
 {
 	struct boot_files files;
-	struct raw_file disk;
+	static struct chain disk;
 	struct error error;
 	int fd = argc == 3 ? open(argv[1], O_RDONLY) : -1;
 
-	if (fd < 0 || raw_file_init(&disk, fd, false, &error) != STATUS_OK)
+	if (fd < 0)
 		return 2;
-	if (boot_files_find(&disk.file.view, &fd, 1, 256 * MIB, &files, &error) != STATUS_OK) {
+	disk.count = 1;
+	disk.files[0] = (struct chain_file){.fd = fd};
+	if (boot_files_find(&disk, 256 * MIB, &files, &error) != STATUS_OK) {
 		printf("%s\n", error.text);
 		return 1;
 	}

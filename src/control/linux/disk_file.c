@@ -9,25 +9,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "control/disk.h"
+#include "control/linux/disk/backing.h"
+#include "control/linux/disk/lock.h"
 
 #define SECTOR_BYTES 512
-
-/* Open file description locks: they are the open file's, so the runner inherits them, and they go with the last who has it open. */
-static enum status lock_file(const struct disk_option *disk, int fd, struct error *error)
-{
-	struct flock lock = {.l_type = disk->is_read_only ? F_RDLCK : F_WRLCK};
-
-	if (!fcntl(fd, F_OFD_SETLK, &lock))
-		return STATUS_OK;
-	if (errno == EAGAIN || errno == EACCES)
-		return error_set(error, STATUS_BUSY,
-			"--disk %.150s: in use by another machine; stop that one, or give both the "
-			"disk with ,ro",
-			disk->file);
-	return error_set(error, STATUS_IO, "--disk %.150s: it cannot be locked: %s", disk->file,
-		strerror(errno));
-}
 
 static enum status check_kind(const struct disk_option *disk, int fd, struct error *error)
 {
@@ -52,7 +39,7 @@ static enum status check_size(const struct disk_option *disk, int fd, struct err
 
 	if (bytes <= 0)
 		return error_set(error, STATUS_IO, "--disk %.150s: the file is empty", disk->file);
-	if (bytes % SECTOR_BYTES)
+	if (disk->format == DISK_FORMAT_RAW && bytes % SECTOR_BYTES)
 		return error_set(error, STATUS_IO,
 			"--disk %.150s: %lld bytes are no whole number of sectors of 512 bytes "
 			"(truncate -s %%512 FILE)",
@@ -60,24 +47,47 @@ static enum status check_size(const struct disk_option *disk, int fd, struct err
 	return STATUS_OK;
 }
 
-/* Unless it was said, what begins like a format's file is not taken for raw: a guest could have written that beginning. */
-static enum status check_format(const struct disk_option *disk, int fd, struct error *error)
+static bool has_qcow2_magic(int fd)
 {
 	static const char qcow2_magic[] = "QFI\xfb";
-	char magic[4] = "";
-	ssize_t got = pread(fd, magic, sizeof(magic), 0);
+	char magic[4];
 
-	if (disk->format == DISK_FORMAT_RAW)
+	return pread(fd, magic, sizeof(magic), 0) == sizeof(magic) &&
+		!memcmp(magic, qcow2_magic, sizeof(magic));
+}
+
+static bool is_named_qcow2(const char *file)
+{
+	size_t length = strlen(file);
+
+	return length > 6 && !strcmp(file + length - 6, ".qcow2");
+}
+
+/* Where it is not said the name says it, never the contents: a guest can write what it likes to the beginning of a raw disk. */
+static enum status choose_format(struct disk_option *disk, int fd, struct error *error)
+{
+	if (disk->format != DISK_FORMAT_UNSAID)
 		return STATUS_OK;
-	if (disk->format == DISK_FORMAT_QCOW2 ||
-		(got == sizeof(magic) && !memcmp(magic, qcow2_magic, sizeof(magic))))
+	if (!is_named_qcow2(disk->file) && has_qcow2_magic(fd))
 		return error_set(error, STATUS_UNSUPPORTED,
-			"--disk %.120s: qcow2 is not available yet (qemu-img convert -O raw)",
+			"--disk %.120s: it begins like a qcow2 image; say which it is with ,format=qcow2 "
+			"or ,format=raw",
 			disk->file);
+	disk->format = is_named_qcow2(disk->file) ? DISK_FORMAT_QCOW2 : DISK_FORMAT_RAW;
 	return STATUS_OK;
 }
 
-static enum status open_file(const struct disk_option *disk, int *fd, struct error *error)
+static enum status lock_file(const struct disk_option *disk, int fd, struct error *error)
+{
+	struct error reason;
+	enum status status = disk_lock(fd, !disk->is_read_only, &reason);
+
+	return status == STATUS_OK
+		? STATUS_OK
+		: error_set(error, status, "--disk %.100s: %.140s", disk->file, reason.text);
+}
+
+static enum status open_file(struct disk_option *disk, int *fd, struct error *error)
 {
 	int flags = (disk->is_read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
 	enum status status;
@@ -92,17 +102,39 @@ static enum status open_file(const struct disk_option *disk, int *fd, struct err
 							  : "");
 	status = check_kind(disk, *fd, error);
 	if (status == STATUS_OK)
-		status = check_size(disk, *fd, error);
+		status = choose_format(disk, *fd, error);
 	if (status == STATUS_OK)
-		status = check_format(disk, *fd, error);
+		status = check_size(disk, *fd, error);
 	return status == STATUS_OK ? lock_file(disk, *fd, error) : status;
 }
 
-/* The same, with the descriptor for the name. */
+/* What the image stands on, into disk->backing. */
+static enum status open_backing(struct disk_option *disk, int fd, struct error *error)
+{
+	static struct chain chain;
+	enum status status;
+
+	chain.count = 1;
+	chain.files[0] = (struct chain_file){.fd = fd, .is_qcow2 = true};
+	status = backing_open(disk->file, &chain, error);
+	disk->backing_count = chain.count - 1;
+	for (unsigned i = 1; i < chain.count; i++)
+		disk->backing[i - 1] = (struct disk_backing){(u32)chain.files[i].fd,
+			chain.files[i].is_qcow2 ? DISK_FORMAT_QCOW2 : DISK_FORMAT_RAW};
+	return status;
+}
+
+static const char *format_name(enum disk_format format)
+{
+	return format == DISK_FORMAT_QCOW2 ? "qcow2" : "raw";
+}
+
+/* The same, with descriptors for names. */
 static enum status add_descriptor(
 	struct machine_config *config, const struct disk_option *disk, int fd, struct error *error)
 {
-	char text[100], serial[2 * DISK_SERIAL_BYTES + 1], *to = serial;
+	char bytes[400], serial[2 * DISK_SERIAL_BYTES + 1], *to = serial;
+	struct text text;
 
 	for (const char *from = disk->serial; *from; from++) {
 		*to++ = *from;
@@ -110,9 +142,13 @@ static enum status add_descriptor(
 			*to++ = ',';
 	}
 	*to = 0;
-	snprintf(text, sizeof(text), "%d%s,format=raw%s%s", fd, disk->is_read_only ? ",ro" : "",
-		*serial ? ",serial=" : "", serial);
-	return config_set(config, config_field_find("disk_fds", CONFIG_RUNNER), text, error);
+	text_init(&text, bytes, sizeof(bytes));
+	text_format(&text, "%d%s,format=%s%s%s", fd, disk->is_read_only ? ",ro" : "",
+		format_name(disk->format), *serial ? ",serial=" : "", serial);
+	for (unsigned i = 0; i < disk->backing_count; i++)
+		text_format(&text, ",backing=%s:%u", format_name(disk->backing[i].format),
+			disk->backing[i].fd);
+	return config_set(config, config_field_find("disk_fds", CONFIG_RUNNER), bytes, error);
 }
 
 enum status disk_files_open(struct machine_config *config, struct error *error)
@@ -128,19 +164,45 @@ enum status disk_files_open(struct machine_config *config, struct error *error)
 		status = disk_option_parse(text, &disk, error);
 		if (status == STATUS_OK)
 			status = open_file(&disk, &fd, error);
+		if (status == STATUS_OK && disk.format == DISK_FORMAT_QCOW2)
+			status = open_backing(&disk, fd, error);
 		if (status == STATUS_OK)
 			status = add_descriptor(config, &disk, fd, error);
 	}
 	return status;
 }
 
-unsigned disk_files_descriptors(const struct machine_config *config, int *fds, unsigned capacity)
+/* The next of config->disk_fds, which we have written ourselves. */
+static bool next_disk(const char **at, struct disk_option *disk)
 {
 	char text[DISK_TEXT_BYTES_MAX];
+	struct error ignored;
+
+	return config_list_next(at, text, sizeof(text)) &&
+		disk_option_parse(text, disk, &ignored) == STATUS_OK;
+}
+
+unsigned disk_files_descriptors(const struct machine_config *config, int *fds, unsigned capacity)
+{
 	const char *at = config->disk_fds;
+	struct disk_option disk;
 	unsigned count = 0;
 
-	while (count < capacity && config_list_next(&at, text, sizeof(text)))
-		fds[count++] = atoi(text);
+	while (next_disk(&at, &disk) && count + 1 + disk.backing_count <= capacity) {
+		fds[count++] = atoi(disk.file);
+		for (unsigned i = 0; i < disk.backing_count; i++)
+			fds[count++] = (int)disk.backing[i].fd;
+	}
 	return count;
+}
+
+bool disk_files_first(const struct machine_config *config, struct chain *chain)
+{
+	const char *at = config->disk_fds;
+	struct disk_option disk;
+
+	if (!next_disk(&at, &disk))
+		return false;
+	chain_init(chain, &disk);
+	return true;
 }

@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "control/disk.h"
+#include "control/linux/disk/boot_files.h"
 #include "control/linux/disk_file.h"
 #include "control/linux/engines.h"
 #include "control/linux/gdb_socket.h"
@@ -33,7 +35,7 @@ static enum status choose_engine(struct machine_config *config, struct error *er
 	return STATUS_OK;
 }
 
-static enum status open_images(struct machine_config *config, struct error *error)
+static enum status open_kernel(struct machine_config *config, struct error *error)
 {
 	struct kernel_files files;
 	enum status status = image_open_kernel(config->kernel, &files, error);
@@ -42,7 +44,55 @@ static enum status open_images(struct machine_config *config, struct error *erro
 		return status;
 	config->kernel_fd = files.kernel;
 	config->payload_fd = files.payload;
-	if (config->initrd[0])
+	return STATUS_OK;
+}
+
+/* The first disk as people named it, without what is behind the name. */
+static void name_first_disk(const struct machine_config *config, char name[128])
+{
+	static struct disk_option disk;
+	char text[DISK_TEXT_BYTES_MAX];
+	const char *at = config->disk;
+	struct error ignored;
+
+	name[0] = 0;
+	if (config_list_next(&at, text, sizeof(text)) &&
+		disk_option_parse(text, &disk, &ignored) == STATUS_OK)
+		snprintf(name, 128, "%.120s", disk.file);
+}
+
+/* The kernel and the initrd of the first disk's /boot, and the words that belong to them. What was given by hand counts more. */
+static enum status boot_from_disk(struct machine_config *config, struct error *error)
+{
+	static struct chain disk;
+	struct boot_files files;
+	struct error reason;
+	char name[128];
+
+	if (!disk_files_first(config, &disk))
+		return error_set(error, STATUS_INVALID, "no kernel and no disk");
+	enum status status = boot_files_find(&disk, config->memory, &files, &reason);
+	if (status != STATUS_OK) {
+		name_first_disk(config, name);
+		return error_set(error, status, "--disk %.100s: %.145s", name, reason.text);
+	}
+	config->kernel_fd = files.kernel.kernel;
+	config->payload_fd = files.kernel.payload;
+	if (!config->initrd[0])
+		config->initrd_fd = files.initrd;
+	else if (files.initrd >= 0)
+		close(files.initrd);
+	if (!strcmp(config->append, config_field_find("append", CONFIG_USER)->fallback))
+		snprintf(config->append, sizeof(config->append), "%s", files.append);
+	return STATUS_OK;
+}
+
+static enum status open_images(struct machine_config *config, struct error *error)
+{
+	enum status status =
+		config->kernel[0] ? open_kernel(config, error) : boot_from_disk(config, error);
+
+	if (status == STATUS_OK && config->initrd[0])
 		status = image_open_initrd(
 			config->initrd, config->memory, &config->initrd_fd, error);
 	return status;
@@ -93,9 +143,9 @@ static enum status prepare(struct machine_config *config, struct error *error)
 	enum status status = choose_engine(config, error);
 
 	if (status == STATUS_OK)
-		status = open_images(config, error);
-	if (status == STATUS_OK)
 		status = disk_files_open(config, error);
+	if (status == STATUS_OK)
+		status = open_images(config, error);
 	if (status == STATUS_OK)
 		status = make_ram(config, error);
 	if (status == STATUS_OK && config->gdb[0])
@@ -113,10 +163,9 @@ int launch_run(struct machine_config *config)
 	enum status status;
 	int description;
 
-	if (!config->kernel[0])
+	if (!config->kernel[0] && !config->disk[0])
 		return message_fail(LODGE_EXIT_USAGE,
-			"no kernel: give one with --kernel FILE (booting from a disk is not available "
-			"yet)");
+			"no kernel: give one with --kernel FILE, or a disk that has one with --disk FILE");
 	status = prepare(config, &error);
 	if (status == STATUS_OK)
 		status = write_description(config, &description, &error);

@@ -14,7 +14,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "control/disk.h"
 #include "control/linux/disk_file.h"
 #include "control/linux/message.h"
 #include "control/linux/net_start.h"
@@ -77,9 +76,9 @@ static void pass_on(int fd)
 
 /* Those of disks and network cards. */
 static unsigned listed_descriptors(
-	const struct machine_config *config, int fds[DISKS_MAX + NETS_MAX])
+	const struct machine_config *config, int fds[DISK_DESCRIPTORS_MAX + NETS_MAX])
 {
-	unsigned count = disk_files_descriptors(config, fds, DISKS_MAX);
+	unsigned count = disk_files_descriptors(config, fds, DISK_DESCRIPTORS_MAX);
 
 	return count + net_descriptors(config, fds + count, NETS_MAX);
 }
@@ -93,7 +92,7 @@ _Noreturn static void become_runner(const char *path, const struct machine_confi
 	char *environment[] = {NULL};
 	const int passed[] = {description, config->ram_fd, config->kernel_fd, config->payload_fd,
 		config->initrd_fd, config->gdb_fd, config->perf_fd};
-	int listed[DISKS_MAX + NETS_MAX], failure;
+	int listed[DISK_DESCRIPTORS_MAX + NETS_MAX], failure;
 	unsigned listed_count = listed_descriptors(config, listed);
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -117,7 +116,7 @@ static void close_passed(struct machine_config *config, int description)
 {
 	int *const passed[] = {&config->ram_fd, &config->kernel_fd, &config->payload_fd,
 		&config->initrd_fd, &config->gdb_fd, &config->perf_fd};
-	int listed[DISKS_MAX + NETS_MAX];
+	int listed[DISK_DESCRIPTORS_MAX + NETS_MAX];
 	unsigned listed_count = listed_descriptors(config, listed);
 
 	close(description);

@@ -7,34 +7,59 @@
 #include "base/text.h"
 #include "control/disk.h"
 #include "hosts/linux/block_file.h"
+#include "hosts/linux/block_qcow2.h"
 
 _Static_assert(DISKS_MAX <= PC_DISKS_MAX, "the board has a slot for each disk");
 
 static struct {
+	/* Of each disk one, by its format. */
 	struct block_file files[DISKS_MAX];
+	struct block_qcow2 images[DISKS_MAX];
 	char names[DISKS_MAX][16]; /* as people count */
 	struct disk_option options[DISKS_MAX];
 	struct pc_disk disks[DISKS_MAX];
 	unsigned count;
 } all;
 
+static void add_backend(unsigned index, struct block_backend *backend)
+{
+	all.disks[index] = (struct pc_disk){backend, all.options[index].serial};
+}
+
+static enum status open_file(unsigned index, struct error *error)
+{
+	const struct disk_option *option = &all.options[index];
+	struct block_file *file = &all.files[index];
+
+	add_backend(index, &file->pooled.backend);
+	return block_file_init(
+		file, all.names[index], atoi(option->file), option->is_read_only, error);
+}
+
+static enum status prepare_image(unsigned index, struct error *error)
+{
+	const struct disk_option *option = &all.options[index];
+	struct block_qcow2 *image = &all.images[index];
+
+	add_backend(index, &image->pooled.backend);
+	chain_init(&image->chain, option);
+	return block_qcow2_prepare(image, all.names[index], option->is_read_only, error);
+}
+
 static enum status open_disk(const char *text, struct error *error)
 {
 	unsigned index = all.count;
 	struct disk_option *option = &all.options[index];
-	struct block_file *file = &all.files[index];
 	enum status status = disk_option_parse(text, option, error);
 
 	if (status != STATUS_OK)
 		return status;
 	snprintf(all.names[index], sizeof(all.names[index]), "disk %u", index + 1);
-	status = block_file_init(
-		file, all.names[index], atoi(option->file), option->is_read_only, error);
-	if (status != STATUS_OK)
-		return status;
-	all.disks[index] = (struct pc_disk){&file->pooled.backend, option->serial};
-	all.count++;
-	return STATUS_OK;
+	status = option->format == DISK_FORMAT_QCOW2 ? prepare_image(index, error)
+						     : open_file(index, error);
+	if (status == STATUS_OK)
+		all.count++;
+	return status;
 }
 
 enum status disks_open(const struct machine_config *config, struct error *error)
@@ -49,6 +74,22 @@ enum status disks_open(const struct machine_config *config, struct error *error)
 	return status;
 }
 
+static bool is_image(unsigned index)
+{
+	return all.options[index].format == DISK_FORMAT_QCOW2;
+}
+
+enum status disks_open_images(struct error *error)
+{
+	enum status status = STATUS_OK;
+
+	for (unsigned i = 0; i < all.count && status == STATUS_OK; i++) {
+		if (is_image(i))
+			status = block_qcow2_open(&all.images[i], error);
+	}
+	return status;
+}
+
 const struct pc_disk *disks_get(unsigned *count)
 {
 	*count = all.count;
@@ -59,8 +100,15 @@ unsigned disks_descriptors(int *descriptors, unsigned capacity)
 {
 	unsigned count = 0;
 
-	for (; count < all.count && count < capacity; count++)
-		descriptors[count] = all.files[count].fd;
+	for (unsigned i = 0; i < all.count; i++) {
+		const struct disk_option *option = &all.options[i];
+
+		if (count + 1 + option->backing_count > capacity)
+			break;
+		descriptors[count++] = atoi(option->file);
+		for (unsigned j = 0; j < option->backing_count; j++)
+			descriptors[count++] = (int)option->backing[j].fd;
+	}
 	return count;
 }
 
@@ -68,8 +116,12 @@ u64 disks_file_bytes_max(void)
 {
 	u64 most = 0;
 
-	for (unsigned i = 0; i < all.count; i++)
+	for (unsigned i = 0; i < all.count; i++) {
+		/* An image that is written grows by tables and counts, too: only it knows how far. */
+		if (is_image(i) && !all.options[i].is_read_only)
+			return ~(u64)0;
 		most = MAX(most, all.files[i].pooled.backend.bytes);
+	}
 	return most;
 }
 
@@ -86,4 +138,8 @@ bool disks_start(struct machine *machine)
 void disks_finish(void)
 {
 	block_pool_finish();
+	for (unsigned i = 0; i < all.count; i++) {
+		if (is_image(i))
+			block_qcow2_close(&all.images[i]);
+	}
 }

@@ -5,9 +5,15 @@
 
 #include "boards/pc.h"
 #include "control/config.h"
+#include "control/disk.h"
+
+/* The most descriptors that the disks have. */
+#define DISKS_DESCRIPTORS_MAX (DISKS_MAX * (1 + DISK_BACKING_MAX))
 
 /* Opens nothing: takes the descriptors of config.disk_fds. Before the process is locked in. */
 enum status disks_open(const struct machine_config *config, struct error *error) must_use;
+/* Reads images, which may be hostile: once the process is locked in. error says which disk. */
+enum status disks_open_images(struct error *error) must_use;
 /* For pc_create. */
 const struct pc_disk *disks_get(unsigned *count);
 /* The descriptors that stay open; returns how many. */

@@ -217,7 +217,7 @@ static enum status prepare_code_memory(const struct machine_config *config)
 /* Before the guest's files are read, and so before its first instruction. */
 static void lock_in(const struct machine_config *config)
 {
-	int descriptors[8 + PC_DISKS_MAX + NETS_DESCRIPTORS * PC_NETS_MAX] = {STDIN_FILENO,
+	int descriptors[8 + DISKS_DESCRIPTORS_MAX + NETS_DESCRIPTORS * PC_NETS_MAX] = {STDIN_FILENO,
 		STDOUT_FILENO, STDERR_FILENO, config->gdb_fd, config->perf_fd, runner.signals,
 		runner.wake, runner.timer};
 	static struct sandbox sandbox;
@@ -231,7 +231,7 @@ static void lock_in(const struct machine_config *config)
 		return;
 	}
 	sandbox.descriptors = descriptors;
-	sandbox.descriptor_count = 8 + disks_descriptors(descriptors + 8, PC_DISKS_MAX);
+	sandbox.descriptor_count = 8 + disks_descriptors(descriptors + 8, DISKS_DESCRIPTORS_MAX);
 	sandbox.descriptor_count += nets_descriptors(
 		descriptors + sandbox.descriptor_count, NETS_DESCRIPTORS * PC_NETS_MAX);
 	sandbox.unbounded_count = 8;
@@ -385,6 +385,9 @@ int runner_run(const struct runner_parameters *parameters)
 		status = nets_open(config, &runner.error);
 	if (status == STATUS_OK) {
 		lock_in(config);
+		status = disks_open_images(&runner.error);
+	}
+	if (status == STATUS_OK) {
 		status = create_machine(config);
 	}
 	if (status == STATUS_OK)

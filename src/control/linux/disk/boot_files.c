@@ -23,6 +23,7 @@ static const struct {
 };
 
 struct search {
+	struct chain *chain;
 	struct disk_view *disk;
 	u64 initrd_limit;
 	struct partition partitions[PARTITIONS_MAX];
@@ -211,8 +212,12 @@ static enum status work(void *context, struct locked_result *result, struct erro
 	char path[PATH_BYTES];
 	unsigned kernel_fds;
 	bool has_initrd;
-	enum status status = find_partition(search, error);
+	enum status status = chain_open(search->chain, false, error);
 
+	if (status != STATUS_OK)
+		return status;
+	search->disk = chain_view(search->chain);
+	status = find_partition(search, error);
 	if (status == STATUS_OK)
 		status = read_kernel(search, result, error);
 	if (status != STATUS_OK)
@@ -260,17 +265,21 @@ static bool is_credible(const struct locked_result *result, unsigned kernel_fds)
 	return true;
 }
 
-enum status boot_files_find(struct disk_view *disk, const int *given, unsigned given_count,
-	u64 initrd_limit, struct boot_files *files, struct error *error)
+enum status boot_files_find(
+	struct chain *disk, u64 initrd_limit, struct boot_files *files, struct error *error)
 {
 	static struct search search;
 	struct locked_result result;
+	int given[CHAIN_FILES_MAX];
 	unsigned kernel_fds;
 	int words;
-	enum status status;
+	enum status status = chain_prepare(disk, false, error);
 
-	search = (struct search){.disk = disk, .initrd_limit = initrd_limit};
-	status = locked_child_run(work, &search, given, given_count, &result, error);
+	search = (struct search){.chain = disk, .initrd_limit = initrd_limit};
+	for (unsigned i = 0; i < disk->count; i++)
+		given[i] = disk->files[i].fd;
+	if (status == STATUS_OK)
+		status = locked_child_run(work, &search, given, disk->count, &result, error);
 	if (status != STATUS_OK)
 		return status;
 	if (sscanf(result.text, "%u %n", &kernel_fds, &words) != 1 ||

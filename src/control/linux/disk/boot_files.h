@@ -7,7 +7,7 @@
 #define CONTROL_LINUX_DISK_BOOT_FILES_H
 
 #include "control/linux/image.h"
-#include "hosts/linux/qcow2/view.h"
+#include "hosts/linux/qcow2/chain.h"
 
 #define BOOT_APPEND_BYTES 128
 
@@ -19,11 +19,11 @@ struct boot_files {
 };
 
 /*
- * The descriptors are sealed memfds, the caller's to close. given are the descriptors that the view reads. initrd_limit is the guest's
- * memory. error says what the disk lacks, or what is wrong with it; it does not name the disk.
+ * The descriptors are sealed memfds, the caller's to close. initrd_limit is the guest's memory. error says what the disk lacks, or what is
+ * wrong with it; it does not name the disk.
  */
-enum status boot_files_find(struct disk_view *disk, const int *given, unsigned given_count,
-	u64 initrd_limit, struct boot_files *files, struct error *error) must_use;
+enum status boot_files_find(struct chain *disk, u64 initrd_limit, struct boot_files *files,
+	struct error *error) must_use;
 
 /*
  * Is `name` in /boot a kernel that is to be taken rather than `best` ("": none yet)? Kernels are called vmlinuz or vmlinuz-VERSION.

@@ -10,7 +10,7 @@
 #include "base/types.h"
 
 #define LOCKED_FDS_MAX 4
-#define LOCKED_TEXT_BYTES 1024
+#define LOCKED_TEXT_BYTES 2048
 
 /* What the work hands back: memory files, the caller's to close and to distrust, and words. */
 struct locked_result {
