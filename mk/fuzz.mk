@@ -26,9 +26,16 @@ $(FUZZ)/liblodge-fuzz.a: $(FUZZ_OBJECTS)
 	@rm -f $@
 	ar rcs $@ $^
 
-$(FUZZ)/fuzz_%: $(FUZZ)/objects/tests/fuzz/fuzz_%.o $(FUZZ)/liblodge-fuzz.a
-	$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -o $@ $< \
-		-Wl,--whole-archive $(FUZZ)/liblodge-fuzz.a -Wl,--no-whole-archive
+# What a target needs beside: of the host's side, and libraries.
+fuzz_objects = $(patsubst %.c,$(FUZZ)/objects/%.o,$(1))
+FUZZ_MORE_qcow2 := $(call fuzz_objects,$(filter-out %/chain.c,$(wildcard src/hosts/linux/qcow2/*.c)))
+FUZZ_MORE_boot_disk := $(call fuzz_objects,src/control/linux/disk/partitions.c)
+FUZZ_LIBS_qcow2 := -lz -lzstd
+
+.SECONDEXPANSION:
+$(FUZZ)/fuzz_%: $(FUZZ)/objects/tests/fuzz/fuzz_%.o $$(FUZZ_MORE_$$*) $(FUZZ)/liblodge-fuzz.a
+	$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -o $@ $(filter %.o,$^) \
+		-Wl,--whole-archive $(FUZZ)/liblodge-fuzz.a -Wl,--no-whole-archive $(FUZZ_LIBS_$*)
 
 .PRECIOUS: $(FUZZ)/objects/%.o
 
