@@ -10,6 +10,7 @@
 #include "devices/pc/pit8254.h"
 #include "devices/pc/post_port.h"
 #include "devices/pc/pvclock.h"
+#include "devices/pc/pvpanic.h"
 #include "devices/pc/reset_port.h"
 #include "devices/pc/rtc.h"
 #include "devices/pc/serial16550.h"
@@ -34,6 +35,7 @@ struct pc {
 	struct pci_host_bridge host_bridge;
 	struct post_port post_port;
 	struct exit_port exit_port;
+	struct pvpanic pvpanic;
 	struct serial16550 serial0;
 	struct pvclock pvclock;
 	struct virtio_entropy entropy;
@@ -129,6 +131,9 @@ static enum status create_ports(struct pc *pc, struct machine *machine)
 		status = reset_port_init(&pc->reset_port, machine, PC_PORT_SYSTEM_CONTROL);
 	if (status == STATUS_OK)
 		status = post_port_init(&pc->post_port, machine, PC_PORT_POST);
+	if (status == STATUS_OK)
+		status =
+			pvpanic_init(&pc->pvpanic, machine, PC_PORT_PVPANIC, &pc->parameters.panic);
 	if (status == STATUS_OK && pc->parameters.has_exit_port)
 		status = exit_port_init(&pc->exit_port, machine, PC_PORT_EXIT);
 	if (status == STATUS_OK)
@@ -333,6 +338,7 @@ struct acpi_platform pc_acpi_platform(const struct machine *machine)
 		.reset_value = PC_RESET_VALUE,
 		.serial_port = PC_PORT_SERIAL0,
 		.serial_irq = PC_IRQ_SERIAL0,
+		.pvpanic_port = PC_PORT_PVPANIC,
 		.has_rtc = true,
 		.has_pit = true,
 		.has_i8042 = true,

@@ -10,6 +10,7 @@
 #include "devices/backend/block.h"
 #include "devices/backend/console.h"
 #include "devices/backend/net.h"
+#include "devices/backend/panic.h"
 
 enum pc_port {
 	PC_PORT_PIC_MASTER = 0x20,
@@ -24,6 +25,7 @@ enum pc_port {
 	PC_PORT_EXIT = 0xf4,
 	PC_PORT_SERIAL0 = 0x3f8,
 	PC_PORT_ELCR = 0x4d0,
+	PC_PORT_PVPANIC = 0x505,
 	PC_PORT_PM = 0x600,
 	PC_PORT_PM1_EVENT = PC_PORT_PM,
 	PC_PORT_PM1_CONTROL = PC_PORT_PM + 4,
@@ -87,7 +89,8 @@ struct pc_net {
 struct pc_parameters {
 	/* Where the console's output goes; write NULL: nowhere. Copied. */
 	struct console_backend console;
-	bool console_is_virtio; /* a virtio console is it, not serial0 */
+	bool console_is_virtio;	    /* a virtio console is it, not serial0 */
+	struct panic_backend panic; /* copied */
 	bool has_exit_port;
 	const struct pc_disk *disks; /* read by pc_create only */
 	const struct pc_net *nets;   /* at most PC_NETS_MAX; read by pc_create only */

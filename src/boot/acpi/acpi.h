@@ -37,6 +37,7 @@ struct acpi_platform {
 	u8 reset_value;
 	u16 serial_port; /* 16550 of 8 ports */
 	u8 serial_irq;
+	u16 pvpanic_port;
 	bool has_rtc;	/* ports 0x70, 0x71; IRQ 8 */
 	bool has_pit;	/* ports 0x40 to 0x43; IRQ 0 */
 	bool has_i8042; /* ports 0x60, 0x64; IRQ 1 */

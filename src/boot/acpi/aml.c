@@ -7,6 +7,7 @@ enum aml_op {
 	AML_NAME = 0x08,
 	AML_BYTE = 0x0a,
 	AML_DWORD = 0x0c,
+	AML_STRING = 0x0d,
 	AML_SCOPE = 0x10,
 	AML_BUFFER = 0x11,
 	AML_PACKAGE = 0x12,
@@ -108,6 +109,13 @@ void aml_name_eisa(struct aml *aml, const char *name, const char *identity)
 	aml_byte(aml, (u8)letters);
 	aml_byte(aml, (u8)(hex_value(identity[3]) << 4 | hex_value(identity[4])));
 	aml_byte(aml, (u8)(hex_value(identity[5]) << 4 | hex_value(identity[6])));
+}
+
+void aml_name_string(struct aml *aml, const char *name, const char *value)
+{
+	begin_name(aml, name);
+	aml_byte(aml, AML_STRING);
+	aml_bytes(aml, value, (u32)text_length(value) + 1);
 }
 
 void aml_name_package(struct aml *aml, const char *name, const u8 *values, u8 count)

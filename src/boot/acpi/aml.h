@@ -25,6 +25,8 @@ void aml_end(struct aml *aml, u32 begun);
 void aml_name_integer(struct aml *aml, const char *name, u8 value);
 /* Name (_HID, EisaId ("PNP0501")) */
 void aml_name_eisa(struct aml *aml, const char *name, const char *identity);
+/* Name (_HID, "QEMU0001") */
+void aml_name_string(struct aml *aml, const char *name, const char *value);
 /* Name (name, Package () {values}) */
 void aml_name_package(struct aml *aml, const char *name, const u8 *values, u8 count);
 /* Packages in general: name NULL within another one. `count` elements follow, then aml_end. */

@@ -4,6 +4,7 @@
 
 #include "base/bits.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "boot/acpi/aml.h"
 #include "boot/loader.h"
 #include "core/memory.h"
@@ -89,6 +90,8 @@ static void table_end(struct tables *tables, u32 at)
 	tables->bytes[at + 9] = checksum(tables->bytes + at, bytes);
 }
 
+#define EISA_LETTERS 7 /* of a name that is an EISA ID; an ACPI ID is longer: 6.1.5 */
+
 struct fixed_device {
 	const char *name, *identity;
 	struct aml_resources resources;
@@ -102,7 +105,10 @@ static void put_device(struct aml *out, const struct fixed_device *device)
 	if (!device->is_present)
 		return;
 	begun = aml_device_begin(out, device->name);
-	aml_name_eisa(out, "_HID", device->identity);
+	if (text_length(device->identity) == EISA_LETTERS)
+		aml_name_eisa(out, "_HID", device->identity);
+	else
+		aml_name_string(out, "_HID", device->identity);
 	aml_name_integer(out, "_UID", 1);
 	aml_name_resources(out, &device->resources);
 	aml_end(out, begun);
@@ -169,6 +175,8 @@ static u32 put_dsdt(struct tables *tables)
 		{"RTC_", "PNP0B00", {{{0x70, 2}}, 8}, platform->has_rtc},
 		{"TIMR", "PNP0100", {{{0x40, 4}}, 0}, platform->has_pit},
 		{"KBD_", "PNP0303", {{{0x60, 1}, {0x64, 1}}, 1}, platform->has_i8042},
+		{"PVPN", "QEMU0001", {{{platform->pvpanic_port, 1}}, -1},
+			platform->pvpanic_port != 0},
 	};
 	const u8 s5[] = {platform->s5_sleep_type, 0, 0, 0};
 	u32 at = table_begin(tables, "DSDT", 2);

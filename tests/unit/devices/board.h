@@ -79,9 +79,10 @@ struct board {
 	u8 output[256]; /* serial0's */
 	size_t output_bytes, output_room;
 	unsigned input_resumed;
-	unsigned boots; /* how often load_boot was called */
 	struct fake_disk disk;
 	u8 *disk_content;
+	unsigned panics[2]; /* stopped, dumping */
+	unsigned boots;	    /* how often load_boot was called */
 };
 
 static size_t board_console_write(void *context, const u8 *from, size_t bytes)
@@ -99,6 +100,11 @@ static size_t board_console_write(void *context, const u8 *from, size_t bytes)
 static void board_resume_input(void *context)
 {
 	((struct board *)context)->input_resumed++;
+}
+
+static void board_panicked(void *context, enum panic_event event)
+{
+	((struct board *)context)->panics[event == PANIC_DUMPING]++;
 }
 
 static bool board_load_boot(struct machine *machine, void *context)
@@ -129,6 +135,7 @@ static unused struct board *board_create_with(unsigned vcpus, struct board_optio
 	struct pc_parameters pc = {
 		.console = {board_console_write, board_resume_input, board},
 		.console_is_virtio = options.console_is_virtio,
+		.panic = {board_panicked, board},
 		.has_exit_port = true,
 		.load_boot = board_load_boot,
 		.context = board,

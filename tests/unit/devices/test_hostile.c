@@ -33,6 +33,7 @@ static const struct window windows[] = {
 	{BUS_PORT, 0xf2, 8},
 	{BUS_PORT, 0x3f6, 12},
 	{BUS_PORT, 0x4ce, 6},
+	{BUS_PORT, 0x503, 6},
 	{BUS_PORT, 0x5fe, 0x34},
 	{BUS_PORT, 0xcf6, 12},
 	{BUS_PORT, 0, 0x10000},

@@ -227,6 +227,25 @@ static void exit_port_ends_the_machine(void **state)
 	assert_int_equal(board->machine.exit_value, 42);
 }
 
+static void a_panic_is_told_once_until_the_reset(void **state)
+{
+	struct board *board = *state;
+
+	assert_int_equal(in8(board, 0x505), 3);
+	out8(board, 0x505, 0xfc); /* nothing that there is */
+	assert_int_equal(board->panics[0] + board->panics[1], 0);
+	out8(board, 0x505, 1);
+	out8(board, 0x505, 1);
+	assert_int_equal(board->panics[0], 1);
+	out8(board, 0x505, 0xff);
+	assert_int_equal(board->panics[0], 1);
+	assert_int_equal(board->panics[1], 1);
+	board->machine.reset(&board->machine);
+	out8(board, 0x505, 1);
+	assert_int_equal(board->panics[0], 2);
+	assert_false(machine_has_ended(&board->machine));
+}
+
 static void sleep_type_5_powers_off(void **state)
 {
 	struct board *board = *state;
@@ -287,6 +306,7 @@ int main(void)
 		board_test(i8042_interrupts_when_it_has_a_byte),
 		board_test(every_reset_port_resets),
 		board_test(exit_port_ends_the_machine),
+		board_test(a_panic_is_told_once_until_the_reset),
 		board_test(sleep_type_5_powers_off),
 		board_test(power_button_raises_the_sci),
 		board_test(gpe_block_keeps_enables),
