@@ -10,6 +10,7 @@
 #define RUNNER CONFIG_RUNNER
 #define BOTH CONFIG_BOTH
 #define HIDDEN CONFIG_HIDDEN
+#define RECORD CONFIG_RECORD
 #define AT(name) offsetof(struct machine_config, name)
 #define TEXT(name, bytes, fallback, who, argument, help) \
 	{#name, CONFIG_TEXT, who, AT(name), bytes, fallback, argument, help},
@@ -33,6 +34,7 @@ const unsigned config_field_count = ARRAY_SIZE(config_fields);
 /* Less holds too few blocks for a kernel to get anywhere; past the most no call reaches from one end to the other. */
 #define CODE_CACHE_LEAST MIB
 #define CODE_CACHE_MOST GIB
+#define CPU_WEIGHT_MOST 10000 /* as cgroup v2 has it */
 
 static bool is_digit(char c)
 {
@@ -94,11 +96,14 @@ bool config_parse_size(const char *text, u64 *bytes)
 	return true;
 }
 
-static bool parse_number(const char *text, u32 *number)
+/* `suffix` may be behind it. */
+static bool parse_number(const char *text, const char *suffix, u32 *number)
 {
 	u64 value;
 
-	if (!parse_decimal(&text, &value) || *text || value > 0xffffffff)
+	if (!parse_decimal(&text, &value) || value > 0xffffffff)
+		return false;
+	if (*text && !text_equal(text, suffix))
 		return false;
 	*number = (u32)value;
 	return true;
@@ -112,7 +117,7 @@ static bool parse_descriptor(const char *text, i32 *descriptor)
 		*descriptor = -1;
 		return true;
 	}
-	if (!parse_number(text, &value) || value > 0x7fffffff)
+	if (!parse_number(text, "", &value) || value > 0x7fffffff)
 		return false;
 	*descriptor = (i32)value;
 	return true;
@@ -193,7 +198,7 @@ static enum status set_field(struct machine_config *config, const struct config_
 		return error_set(error, STATUS_INVALID, "%s %.40s: not a size, such as 512M or 2G",
 			option_name(field).text, value);
 	case CONFIG_NUMBER:
-		if (parse_number(value, to))
+		if (parse_number(value, text_equal(field->argument, "PERCENT") ? "%" : "", to))
 			return STATUS_OK;
 		return error_set(error, STATUS_INVALID, "%s %.40s: not a number",
 			option_name(field).text, value);
@@ -218,6 +223,11 @@ enum status config_set(struct machine_config *config, const struct config_field 
 	if (!value[0] && text_starts_with(field->argument, "FILE"))
 		return error_set(
 			error, STATUS_INVALID, "%s needs a file's name", option_name(field).text);
+	if (text_equal(field->name, "name") && !config_name_is_good(value))
+		return error_set(error, STATUS_INVALID,
+			"--name '%.70s': a name has 1 to 63 letters, digits, - _ and ., and begins "
+			"with a letter or digit",
+			value);
 	return set_field(config, field, value, error);
 }
 
@@ -250,6 +260,21 @@ const struct config_field *config_field_find(const char *name, enum config_audie
 			return field;
 	}
 	return NULL;
+}
+
+bool config_name_is_good(const char *name)
+{
+	size_t length = 0;
+
+	for (; name[length]; length++) {
+		char c = name[length] | 0x20;
+		bool is_word = is_digit(name[length]) || (c >= 'a' && c <= 'z');
+		bool is_mark = name[length] == '-' || name[length] == '_' || name[length] == '.';
+
+		if (!is_word && !(is_mark && length))
+			return false;
+	}
+	return length && length < sizeof(((struct machine_config *)0)->name);
 }
 
 static bool is_one_of(const char *value, const char *const *names)
@@ -332,14 +357,24 @@ static enum status check_nets(const struct machine_config *config, struct error 
 	return status;
 }
 
+static enum status check_limits(const struct machine_config *config, struct error *error)
+{
+	if (config->cpu_weight < 1 || config->cpu_weight > CPU_WEIGHT_MOST)
+		return error_set(error, STATUS_INVALID, "--cpu-weight %u: a weight is 1 to %u",
+			config->cpu_weight, CPU_WEIGHT_MOST);
+	if (config->cpu_limit > 100 * CPUS_MOST)
+		return error_set(error, STATUS_INVALID,
+			"--cpu-limit %u: a limit is 1 to %u percent of a processor, or 0 for none",
+			config->cpu_limit, 100 * CPUS_MOST);
+	return STATUS_OK;
+}
+
 enum status config_check(const struct machine_config *config, struct error *error)
 {
 	enum status status = check_names(config, error);
 
 	if (status != STATUS_OK)
 		return status;
-	if (!config->name[0])
-		return error_set(error, STATUS_INVALID, "--name is empty");
 	if (config->cpus < 1 || config->cpus > CPUS_MOST)
 		return error_set(error, STATUS_INVALID,
 			"--cpus %u: a machine has 1 to %u processors", config->cpus, CPUS_MOST);
@@ -355,6 +390,9 @@ enum status config_check(const struct machine_config *config, struct error *erro
 		status = check_nets(config, error);
 	if (status != STATUS_OK)
 		return status;
+	if (config->memory_limit && config->memory_limit < MEMORY_LEAST)
+		return error_set(error, STATUS_INVALID, "--memory-limit %llu: at least 1M",
+			(unsigned long long)config->memory_limit);
 	if (config->memory % 4096)
 		return error_set(error, STATUS_INVALID, "--memory %llu: not a multiple of 4K",
 			(unsigned long long)config->memory);
@@ -365,5 +403,5 @@ enum status config_check(const struct machine_config *config, struct error *erro
 	if (config->code_cache % 4096)
 		return error_set(error, STATUS_INVALID, "--code-cache %llu: not a multiple of 4K",
 			(unsigned long long)config->code_cache);
-	return STATUS_OK;
+	return check_limits(config, error);
 }

@@ -38,10 +38,11 @@ enum config_kind {
 	CONFIG_DESCRIPTOR
 };
 
-/* Who reads and writes a field: people's files and options, or the runner's description. */
+/* Who reads and writes a field: people's files and options, the runner's description, the registry's record of a machine. */
 enum config_audience {
 	CONFIG_USER = 1 << 0,
 	CONFIG_RUNNER = 1 << 1,
+	CONFIG_RECORD = 1 << 3,
 	CONFIG_BOTH = CONFIG_USER | CONFIG_RUNNER,
 	CONFIG_HIDDEN = CONFIG_BOTH | 1 << 2, /* works, but is not in the help */
 };
@@ -59,6 +60,9 @@ struct config_field {
 
 extern const struct config_field config_fields[];
 extern const unsigned config_field_count;
+
+/* May a machine be called that? At most 63 letters, digits, - _ and ., the first a letter or digit. */
+bool config_name_is_good(const char *name) must_use;
 
 /* Everything at its default. */
 void config_init(struct machine_config *config);

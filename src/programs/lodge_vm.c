@@ -80,6 +80,28 @@ static enum status map_image(int fd, const char *what, const u8 **image, u64 *by
 	return STATUS_OK;
 }
 
+/* Without the file what would be told goes nowhere. */
+static enum status map_status(void)
+{
+	static struct runner_status nowhere;
+	int fd = parameters.config.status_fd;
+	struct stat info;
+	void *at;
+
+	parameters.status = &nowhere;
+	if (fd < 0)
+		return STATUS_OK;
+	if (fstat(fd, &info) || info.st_size != RUNNER_STATUS_BYTES)
+		return error_set(&error, STATUS_IO, "the status file is not what was said");
+	at = mmap(NULL, RUNNER_STATUS_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (at == MAP_FAILED)
+		return error_set(&error, STATUS_NO_MEMORY, "the status file cannot be mapped: %s",
+			strerror(errno));
+	close(fd);
+	parameters.status = at;
+	return STATUS_OK;
+}
+
 static enum status map_images(void)
 {
 	const struct machine_config *config = &parameters.config;
@@ -111,7 +133,7 @@ int main(int argc, char **argv)
 		return LODGE_EXIT_USAGE;
 	}
 	if (read_description((int)fd) != STATUS_OK || map_ram() != STATUS_OK ||
-		map_images() != STATUS_OK)
+		map_images() != STATUS_OK || map_status() != STATUS_OK)
 		return fail();
 	return runner_run(&parameters);
 }

@@ -34,6 +34,7 @@
 #define TSC_HZ 1000000000
 /* What the wall clock of a machine on the instruction clock starts with: 2025-01-01. */
 #define FIXED_WALL_START_NS 1735689600000000000
+#define PANICS_TOLD 8
 
 struct runner {
 	const struct runner_parameters *parameters;
@@ -99,6 +100,18 @@ void check_failed(const char *file, int line, const char *condition)
 		runner.machine.vcpu_count ? runner.machine.vcpus[0]->cpu.regs[RIP] : 0);
 	host_log(LOG_ERROR, buffer);
 	_exit(LODGE_EXIT_FAULT);
+}
+
+/* The guest's kernel panicked. Twice the same is told once: pvpanic.c. */
+static void tell_panic(void *context, enum panic_event event)
+{
+	/* One that resets itself and panics again must not fill a log. */
+	if (__atomic_fetch_add(&runner.parameters->status->panics, 1, __ATOMIC_RELAXED) >=
+		PANICS_TOLD)
+		return;
+	host_log(LOG_INFO,
+		event == PANIC_DUMPING ? "the guest's kernel panicked; its crash kernel takes over"
+				       : "the guest's kernel panicked");
 }
 
 /* ---- creation ---- */
@@ -172,6 +185,7 @@ static enum status create_board(const struct machine_config *config)
 	struct pc_parameters parameters = {
 		.console = runner.console.backend,
 		.console_is_virtio = text_equal(config->console, "virtio"),
+		.panic = {tell_panic, NULL},
 		.has_exit_port = config->exit_port,
 		.load_boot = load_boot,
 	};
@@ -217,9 +231,9 @@ static enum status prepare_code_memory(const struct machine_config *config)
 /* Before the guest's files are read, and so before its first instruction. */
 static void lock_in(const struct machine_config *config)
 {
-	int descriptors[8 + DISKS_DESCRIPTORS_MAX + NETS_DESCRIPTORS * PC_NETS_MAX] = {STDIN_FILENO,
-		STDOUT_FILENO, STDERR_FILENO, config->gdb_fd, config->perf_fd, runner.signals,
-		runner.wake, runner.timer};
+	int descriptors[9 + DISKS_DESCRIPTORS_MAX + NETS_DESCRIPTORS * PC_NETS_MAX] = {STDIN_FILENO,
+		STDOUT_FILENO, STDERR_FILENO, config->gdb_fd, config->perf_fd, config->ready_fd,
+		runner.signals, runner.wake, runner.timer};
 	static struct sandbox sandbox;
 	char line[300];
 	struct text text;
@@ -231,7 +245,7 @@ static void lock_in(const struct machine_config *config)
 		return;
 	}
 	sandbox.descriptors = descriptors;
-	sandbox.descriptor_count = 8 + disks_descriptors(descriptors + 8, DISKS_DESCRIPTORS_MAX);
+	sandbox.descriptor_count = 9 + disks_descriptors(descriptors + 9, DISKS_DESCRIPTORS_MAX);
 	sandbox.descriptor_count += nets_descriptors(
 		descriptors + sandbox.descriptor_count, NETS_DESCRIPTORS * PC_NETS_MAX);
 	sandbox.unbounded_count = 8;
@@ -371,6 +385,16 @@ static int run_machine(void)
 	return exit_status();
 }
 
+/* Whoever started this process need not wait any more. */
+static void tell_ready(int descriptor)
+{
+	if (descriptor < 0)
+		return;
+	ssize_t written = write(descriptor, "", 1);
+	(void)written;
+	close(descriptor);
+}
+
 int runner_run(const struct runner_parameters *parameters)
 {
 	const struct machine_config *config = &parameters->config;
@@ -401,5 +425,6 @@ int runner_run(const struct runner_parameters *parameters)
 		return LODGE_EXIT_FAILURE;
 	if (config->notice[0])
 		host_log(LOG_INFO, config->notice);
+	tell_ready(config->ready_fd);
 	return run_machine();
 }

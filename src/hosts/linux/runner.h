@@ -19,9 +19,19 @@ enum lodge_exit_status {
 	LODGE_EXIT_PORT = 64,
 };
 
+/*
+ * What a runner tells of its guest while it runs: a page of a file that it shares with the front and with `lodge list`. The runner writes it,
+ * and whoever reads it believes nothing: a guest that has broken out could have written it.
+ */
+struct runner_status {
+	u32 panics; /* how often the guest's kernel said that it panicked */
+};
+#define RUNNER_STATUS_BYTES 4096
+
 struct runner_parameters {
 	struct machine_config config; /* checked: engine is a real one's name, not "auto" */
 	u8 *ram;		      /* config.memory bytes, shared, zeroed */
+	struct runner_status *status; /* never NULL */
 	struct boot_images
 		images; /* read-only, sealed memfds: shared memory, never changes; stay for resets */
 };
@@ -31,7 +41,8 @@ struct runner_parameters {
  * a line, and runs it to its end. What goes wrong before is one line on stderr beginning "lodge: ". Returns an exit status.
  *
  * Descriptors: 0 and 1 are the console (config.console "stdio"; perhaps a terminal, which the front has made raw, and whose file
- * flags the front restores); 2 is for messages; config.gdb_fd is a listening socket or -1.
+ * flags the front restores); 2 is for messages; config.gdb_fd is a listening socket or -1. config.ready_fd, unless -1, gets one byte once the
+ * guest is loaded, after the notice, and is closed.
  *
  * Signals from the front: SIGUSR1 presses the power button; SIGUSR2 stops the machine (status 1). SIGTERM, SIGINT, SIGHUP, SIGQUIT,
  * SIGTSTP, SIGTTIN, SIGTTOU and SIGPIPE come in ignored and stay so: the front has had them already. The front's death kills the runner.

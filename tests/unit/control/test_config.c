@@ -55,9 +55,10 @@ static void defaults_are_good(void **state)
 	assert_int_equal(config_check(&config, &error), STATUS_OK);
 	for (unsigned i = 0; i < config_field_count; i++) {
 		const struct config_field *field = &config_fields[i];
-		bool is_empty_file = !field->fallback[0] && !strncmp(field->argument, "FILE", 4);
+		bool is_none = !field->fallback[0] &&
+			(!strncmp(field->argument, "FILE", 4) || !strcmp(field->name, "name"));
 		assert_int_equal(config_set(&config, field, field->fallback, &error),
-			is_empty_file ? STATUS_INVALID : STATUS_OK);
+			is_none ? STATUS_INVALID : STATUS_OK);
 	}
 }
 
@@ -66,7 +67,7 @@ static void what_is_written_is_read(void **state)
 	static char json[CONFIG_JSON_BYTES_MAX];
 	struct text text;
 
-	strcpy(other.name, "a \"b\" \\ \n\x7f \xc3\xa4");
+	strcpy(other.notice, "a \"b\" \\ \n\x7f \xc3\xa4");
 	strcpy(other.append, "x=\"y z\"\tq");
 	other.memory = 3 * GIB;
 	other.no_reboot = true;
@@ -245,6 +246,47 @@ static void what_a_disk_may_be_is_checked(void **state)
 	assert_int_equal(disk.format, DISK_FORMAT_QCOW2);
 }
 
+static void names_are_words(void **state)
+{
+	static const char *const good[] = {"a", "7", "Web-1", "a.b_c", "guest-2"};
+	static const char *const bad[] = {
+		"", ".", "..", "-a", "_a", "a/b", "../a", "a b", "a\n", "a*", "\xc3\xa4", "a\x80"};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(good); i++)
+		assert_true(config_name_is_good(good[i]));
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_false(config_name_is_good(bad[i]));
+}
+
+static void limits_have_ranges(void **state)
+{
+	const struct config_field *limit = config_field_find("cpu-limit", CONFIG_USER);
+
+	assert_int_equal(config_set(&config, limit, "150%", &error), STATUS_OK);
+	assert_int_equal(config.cpu_limit, 150);
+	assert_int_equal(config_set(&config, limit, "150%%", &error), STATUS_INVALID);
+	assert_int_equal(config_set(&config, limit, "1.5", &error), STATUS_INVALID);
+	assert_int_equal(config_set(&config, config_field_find("cpus", CONFIG_USER), "1%", &error),
+		STATUS_INVALID);
+	config.cpu_limit = 3201;
+	assert_int_equal(config_check(&config, &error), STATUS_INVALID);
+	config_init(&config);
+	config.cpu_weight = 0;
+	assert_int_equal(config_check(&config, &error), STATUS_INVALID);
+	config.cpu_weight = 10001;
+	assert_int_equal(config_check(&config, &error), STATUS_INVALID);
+	config_init(&config);
+	config.memory_limit = 4096;
+	assert_int_equal(config_check(&config, &error), STATUS_INVALID);
+}
+
+static void a_record_is_not_for_people(void **state)
+{
+	assert_null(config_field_find("front_pid", CONFIG_USER));
+	assert_null(config_field_find("front_pid", CONFIG_RUNNER));
+	assert_non_null(config_field_find("front_pid", CONFIG_RECORD));
+}
+
 static void a_text_too_long_is_refused(void **state)
 {
 	char text[65];
@@ -272,6 +314,9 @@ int main(void)
 		TEST(bad_json_names_its_line),
 		TEST(json_cut_anywhere_is_refused),
 		TEST(values_that_cannot_be_are_refused),
+		TEST(names_are_words),
+		TEST(limits_have_ranges),
+		TEST(a_record_is_not_for_people),
 		TEST(a_text_too_long_is_refused),
 		TEST(lists_grow_and_are_written_and_read),
 		TEST(a_list_that_is_full_is_refused),
