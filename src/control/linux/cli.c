@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include "control/config.h"
+#include "control/linux/complete.h"
 #include "control/linux/doctor.h"
+#include "control/linux/fleet.h"
 #include "control/linux/launch.h"
 #include "control/linux/message.h"
 #include "hosts/linux/runner.h"
@@ -52,7 +54,7 @@ static bool split_option(const char *word, struct option *option)
 
 static enum status fail_unknown(const char *word, struct error *error)
 {
-	static const char *const later[] = {"share", "vsock", "detach", NULL};
+	static const char *const later[] = {"share", "vsock", NULL};
 	struct option option;
 
 	if (word[0] != '-')
@@ -136,10 +138,6 @@ static int command_run(int argc, char **argv)
 	struct error error;
 	enum status status;
 
-	for (int i = 0; i < argc; i++) {
-		if (asks_for_help(argv[i]))
-			return cli_help("run");
-	}
 	status = read_options(&config, argc, argv, &error);
 	if (status != STATUS_OK)
 		return message_fail_status(status, &error);
@@ -152,8 +150,6 @@ static int command_doctor(int argc, char **argv)
 {
 	bool as_json = argc == 1 && !strcmp(argv[0], "--json");
 
-	if (argc == 1 && asks_for_help(argv[0]))
-		return cli_help("doctor");
 	if (argc && !as_json)
 		return message_fail(LODGE_EXIT_USAGE,
 			"doctor: unexpected '%.60s'; see lodge help doctor", argv[0]);
@@ -162,8 +158,6 @@ static int command_doctor(int argc, char **argv)
 
 static int command_version(int argc, char **argv)
 {
-	if (argc == 1 && asks_for_help(argv[0]))
-		return cli_help("version");
 	if (argc)
 		return message_fail(LODGE_EXIT_USAGE, "version: unexpected '%.60s'", argv[0]);
 	printf("lodge %s\n", LODGE_VERSION);
@@ -172,86 +166,78 @@ static int command_version(int argc, char **argv)
 
 static int command_help(int argc, char **argv)
 {
+	/* For the makefile, which makes the man pages from the same words. */
+	if (argc && !strcmp(argv[0], "--man") && argc <= 2)
+		return help_man(argc == 2 ? argv[1] : NULL);
 	if (argc > 1)
 		return message_fail(LODGE_EXIT_USAGE, "help: unexpected '%.60s'", argv[1]);
 	return cli_help(argc ? argv[0] : NULL);
 }
 
-static const struct command {
-	const char *name, *arguments, *help;
-	int (*run)(int argc, char **argv);
-} commands[] = {
-	{"run", "[OPTION]...", "starts a machine on this terminal", command_run},
-	{"doctor", "[--json]", "what this host can do, and what is missing", command_doctor},
-	{"version", "", "lodge's version", command_version},
-	{"help", "[COMMAND]", "this, or more about a command", command_help},
+const struct command commands[] = {
+	{"run", "[OPTION]...", "starts a machine on this terminal, or in the background",
+		"The guest's first serial port is stdin and stdout, byte for byte; lodge's own messages go to "
+		"stderr. Ctrl-A x stops the guest, Ctrl-A Ctrl-A sends Ctrl-A. SIGINT and SIGTERM press "
+		"its power button; after 10 s, or at a second one, it is stopped by force.\n"
+		"With --detach the machine runs in the background: its name is printed once its guest is "
+		"loaded, its console is kept (lodge logs) and can be had (lodge console).\n"
+		"Exit status: 0 powered off, 1 lodge could not, or the machine was stopped by force, 2 usage, "
+		"3 triple fault under --no-reboot, 4 a fault of lodge's own, 64 + v written to the exit port.",
+		NULL, command_run, ARGUMENT_NONE},
+	{"list", "[--all] [--json]", "the machines of this user",
+		"NAME, STATE (starting, running; panicked, if the guest's kernel has said so; stopped or killed, "
+		"with --all), PID of the machine's process, ENGINE, CPUS, MEMORY, UP.",
+		list_options, command_list, ARGUMENT_NONE},
+	{"console", "NAME", "this terminal becomes a detached machine's console",
+		"Ctrl-A d detaches, and so do SIGINT and SIGTERM; the machine goes on. Ctrl-A x stops the guest, "
+		"Ctrl-A Ctrl-A sends Ctrl-A. Several terminals may be attached at once. What the guest wrote before "
+		"is in lodge logs. The end of input on stdin ends nothing. Exit status 0 when it is detached or the "
+		"machine has ended.",
+		NULL, command_console, ARGUMENT_RUNNING},
+	{"logs", "NAME [--follow]", "what a detached machine wrote to its console",
+		"The guest's output to stdout, lodge's own messages to stderr. The newest 1 to 2 MiB are kept, also "
+		"after the machine's end, until lodge rm or a new machine of that name.",
+		logs_options, command_logs, ARGUMENT_ANY},
+	{"stop", "[--timeout SECONDS] NAME...", "presses the power button, and waits for the end",
+		"A guest that has not powered off in time is stopped by force, and that is told. Exit status 0 when "
+		"each of them has ended, also if one had before.",
+		stop_options, command_stop, ARGUMENT_RUNNING},
+	{"kill", "NAME...", "ends machines at once",
+		"As pulling the plug: what the guest has not written to its disks is lost.", NULL,
+		command_kill, ARGUMENT_RUNNING},
+	{"rm", "[--force] NAME...", "forgets machines that have ended, and their logs",
+		"One that runs is refused.", rm_options, command_rm, ARGUMENT_ANY},
+	{"stats", "[NAME] [--json]", "processor time and memory of running machines",
+		"CPU-TIME is what the machine's process has taken, CPU-% its average of one processor since the "
+		"start; PROMISED is the guest's memory, USED what of it the host has given.",
+		stats_options, command_stats, ARGUMENT_RUNNING},
+	{"doctor", "[--json]", "what this host can do, and what is missing",
+		"Exit status 0 if a machine can be run here.", NULL, command_doctor, ARGUMENT_NONE},
+	{"version", "", "lodge's version", NULL, NULL, command_version, ARGUMENT_NONE},
+	{"help", "[COMMAND]", "this, or more about a command", NULL, NULL, command_help,
+		ARGUMENT_COMMAND},
 };
+const unsigned command_count = ARRAY_SIZE(commands);
 
-static const struct command *find_command(const char *name)
+const struct command *command_find(const char *name)
 {
-	for (unsigned i = 0; i < ARRAY_SIZE(commands); i++) {
+	for (unsigned i = 0; i < command_count; i++) {
 		if (!strcmp(commands[i].name, name))
 			return &commands[i];
 	}
 	return NULL;
 }
 
-static int fail_unknown_command(const char *name)
+int command_fail_unknown(const char *name)
 {
-	static const char *const later[] = {"list", "start", "stop", "kill", "rm", "console",
-		"pause", "resume", "save", "restore", "clone", "resize", "migrate", "receive",
-		"stats", "exec", "api", NULL};
+	static const char *const later[] = {"start", "pause", "resume", "save", "restore", "clone",
+		"resize", "migrate", "receive", "exec", "api", NULL};
 
 	if (is_one_of(name, later))
 		return message_fail(
 			LODGE_EXIT_USAGE, "the command '%s' is not available yet", name);
 	return message_fail(LODGE_EXIT_USAGE,
 		"there is no command '%.60s'; see lodge help for those there are", name);
-}
-
-static void print_options(void)
-{
-	printf("\nOptions:\n  %-28s %s\n", "--config FILE",
-		"a JSON object with fields named as the options (no_reboot)");
-	for (unsigned i = 0; i < config_field_count; i++) {
-		const struct config_field *field = &config_fields[i];
-		char option[80];
-
-		if (!(field->audience & CONFIG_USER) || field->audience == CONFIG_HIDDEN)
-			continue;
-		snprintf(option, sizeof(option), "--%s%s%s", field->name,
-			field->argument[0] ? " " : "", field->argument);
-		for (char *at = option; *at && *at != ' '; at++)
-			*at = *at == '_' ? '-' : *at;
-		printf("  %-28s %s", option, field->help);
-		if (field->kind != CONFIG_FLAG && field->fallback[0])
-			printf(" [%s]", field->fallback);
-		putchar('\n');
-	}
-	printf("\nThe guest's first serial port is stdin and stdout. Ctrl-A x stops the guest, Ctrl-A "
-	       "Ctrl-A sends Ctrl-A.\nSIGINT and SIGTERM press its power button.\n"
-	       "Exit status: 0 powered off, 1 lodge could not, 2 usage, 3 triple fault under "
-	       "--no-reboot,\n4 a fault of lodge's own, 64 + v written to the exit port.\n");
-}
-
-int cli_help(const char *name)
-{
-	const struct command *command = name ? find_command(name) : NULL;
-
-	if (name && !command)
-		return fail_unknown_command(name);
-	if (command) {
-		printf("lodge %s %s\n  %s\n", command->name, command->arguments, command->help);
-		if (command->run == command_run)
-			print_options();
-		return LODGE_EXIT_OK;
-	}
-	printf("lodge runs virtual machines.\n\n");
-	for (unsigned i = 0; i < ARRAY_SIZE(commands); i++)
-		printf("  lodge %-8s %-12s %s\n", commands[i].name, commands[i].arguments,
-			commands[i].help);
-	printf("\nFor example: lodge run --kernel build/guest/vmlinuz --initrd build/guest/initrd\n");
-	return LODGE_EXIT_OK;
 }
 
 int cli_main(int argc, char **argv)
@@ -265,9 +251,15 @@ int cli_main(int argc, char **argv)
 		return cli_help(NULL);
 	if (!strcmp(argv[1], "--version"))
 		return command_version(argc - 2, argv + 2);
-	command = find_command(argv[1]);
+	if (!strcmp(argv[1], "complete"))
+		return complete_words(argc - 2, argv + 2);
+	command = command_find(argv[1]);
 	if (!command)
-		return fail_unknown_command(argv[1]);
+		return command_fail_unknown(argv[1]);
+	for (int i = 2; i < argc && command->run != command_help; i++) {
+		if (asks_for_help(argv[i]))
+			return cli_help(command->name);
+	}
 	status = command->run(argc - 2, argv + 2);
 	if (fflush(stdout) && status == LODGE_EXIT_OK)
 		return message_fail(LODGE_EXIT_FAILURE, "stdout: %s", strerror(errno));

@@ -15,6 +15,8 @@
 
 #include "control/linux/cli.h"
 #include "control/linux/engines.h"
+#include "control/linux/json.h"
+#include "control/linux/limits.h"
 #include "control/linux/process.h"
 #include "control/linux/sandbox_layers.h"
 #include "hosts/linux/runner.h"
@@ -145,6 +147,14 @@ static unsigned look_at_sandbox(struct finding *findings)
 	return count;
 }
 
+static void look_at_limits(struct finding *finding)
+{
+	finding->is_good = limits_describe(finding->text, sizeof(finding->text));
+	finding->remedy =
+		"a login session of systemd, or LODGE_CGROUP=a delegated group that passes on "
+		"cpu and memory";
+}
+
 static void look_at_kernel(struct finding *finding)
 {
 	struct utsname name;
@@ -168,19 +178,8 @@ static const struct {
 	{"virtualization", false, look_at_virtualization},
 	{"kvm", false, look_at_kvm},
 	{"qemu", false, look_at_qemu},
+	{"limits", false, look_at_limits},
 };
-
-static void print_json_string(const char *text)
-{
-	putchar('"');
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
-			putchar('\\');
-		if ((unsigned char)*text >= 0x20)
-			putchar(*text);
-	}
-	putchar('"');
-}
 
 static void print_json(const struct finding *findings, unsigned count)
 {
@@ -189,10 +188,10 @@ static void print_json(const struct finding *findings, unsigned count)
 		printf("%s\n  {\"name\": \"%s\", \"good\": %s, \"needed\": %s, \"text\": ",
 			i ? "," : "", findings[i].name, findings[i].is_good ? "true" : "false",
 			findings[i].is_needed ? "true" : "false");
-		print_json_string(findings[i].text);
+		json_print_string(findings[i].text);
 		if (!findings[i].is_good && findings[i].remedy) {
 			printf(", \"remedy\": ");
-			print_json_string(findings[i].remedy);
+			json_print_string(findings[i].remedy);
 		}
 		putchar('}');
 	}
@@ -203,7 +202,7 @@ static void print_json(const struct finding *findings, unsigned count)
 
 		printf("%s\n  {\"name\": \"%s\", \"usable\": %s, \"text\": ", i ? "," : "",
 			engine_choices[i].name, is_usable ? "true" : "false");
-		print_json_string(is_usable ? engine_choices[i].summary : error.text);
+		json_print_string(is_usable ? engine_choices[i].summary : error.text);
 		putchar('}');
 	}
 	printf("\n]}\n");

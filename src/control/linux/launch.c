@@ -18,7 +18,7 @@
 #include "control/linux/message.h"
 #include "control/linux/net_start.h"
 #include "control/linux/perf_map.h"
-#include "control/linux/process.h"
+#include "control/linux/supervise.h"
 #include "hosts/linux/runner.h"
 
 static enum status choose_engine(struct machine_config *config, struct error *error)
@@ -157,24 +157,71 @@ static enum status prepare(struct machine_config *config, struct error *error)
 	return status;
 }
 
+/* The file that the runner tells its state in; the claim's folder is there. */
+static enum status make_status_file(
+	const struct claim *claim, struct machine_config *config, struct error *error)
+{
+	int fd = openat(claim->folder, "status", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	if (fd < 0 || ftruncate(fd, RUNNER_STATUS_BYTES))
+		return error_set_errno(error, "the machine's status file");
+	config->status_fd = fd;
+	return STATUS_OK;
+}
+
+/* A machine on a terminal that nobody gave a name runs even where no registry can be. */
+static enum status register_machine(
+	struct machine_config *config, struct claim *claim, struct error *error)
+{
+	bool must = config->name[0] || config->detach;
+	enum status status = registry_claim(config, claim, error);
+
+	if (status != STATUS_OK && !must) {
+		snprintf(config->name, sizeof(config->name), "guest");
+		return STATUS_OK;
+	}
+	if (status == STATUS_OK)
+		status = make_status_file(claim, config, error);
+	/* On record before it takes long: a list finds it starting. */
+	if (status == STATUS_OK)
+		status = registry_write(claim, config, error);
+	return status;
+}
+
+static enum status listen_for_ready(struct machine_config *config, int *ready, struct error *error)
+{
+	int ends[2];
+
+	if (!config->detach)
+		return STATUS_OK;
+	if (pipe2(ends, O_CLOEXEC))
+		return error_set_errno(error, "lodge-vm");
+	*ready = ends[0];
+	config->ready_fd = ends[1];
+	return STATUS_OK;
+}
+
 int launch_run(struct machine_config *config)
 {
+	struct supervised supervised = {.config = config, .claim = {-1, -1}, .ready = -1};
 	struct error error;
 	enum status status;
-	int description;
 
 	if (!config->kernel[0] && !config->disk[0])
 		return message_fail(LODGE_EXIT_USAGE,
 			"no kernel: give one with --kernel FILE, or a disk that has one with --disk FILE");
-	status = prepare(config, &error);
+	status = register_machine(config, &supervised.claim, &error);
 	if (status == STATUS_OK)
-		status = write_description(config, &description, &error);
-	if (status != STATUS_OK)
-		return message_fail_status(status, &error);
-	status = process_run(config, description, &error);
-	perf_map_belongs_to(-1); /* it may not have come to a runner */
+		status = prepare(config, &error);
+	if (status == STATUS_OK)
+		status = listen_for_ready(config, &supervised.ready, &error);
+	if (status == STATUS_OK)
+		status = write_description(config, &supervised.description, &error);
+	if (status == STATUS_OK)
+		return config->detach ? supervise_detached(&supervised)
+				      : supervise_here(&supervised);
+	perf_map_belongs_to(-1);
 	gdb_socket_close(config->gdb);
-	if (status != STATUS_OK)
-		return message_fail_status(status, &error);
-	return process_exit_status();
+	registry_release(&supervised.claim, config->name, true);
+	return message_fail_status(status, &error);
 }

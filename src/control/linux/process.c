@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,18 +25,22 @@
 #include "control/net.h"
 #include "hosts/linux/runner.h"
 
-#define POWER_BUTTON_SECONDS 10
-#define STOP_SECONDS 3
+#define STOP_MS 3000
 
 /* How far the runner's end has been asked for. */
 enum phase { PHASE_RUNNING, PHASE_BUTTON, PHASE_STOP, PHASE_KILL };
 
 static struct {
 	pid_t pid;
+	bool has_ended, is_held, wants_terminal;
 	int wait_status;
+	struct rusage usage; /* once it has ended */
+	int ram;	     /* guest memory: how much of it there is, fstat says */
 	enum phase phase;
-	struct timespec deadline; /* of the phase, past PHASE_RUNNING */
-} process;
+	u64 deadline_ns; /* of the phase, past PHASE_RUNNING */
+	int signals;
+	sigset_t before;
+} process = {.ram = -1, .signals = -1};
 
 /* ---- starting ---- */
 
@@ -60,18 +67,23 @@ static void ignore_signals(void)
 {
 	static const int ignored[] = {
 		SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE, SIGXFSZ};
-	sigset_t none;
+	sigset_t own;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(ignored); i++)
 		signal(ignored[i], SIG_IGN);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	/* What the front may send before the runner listens waits. */
+	sigemptyset(&own);
+	sigaddset(&own, SIGUSR1);
+	sigaddset(&own, SIGUSR2);
+	sigprocmask(SIG_SETMASK, &own, NULL);
 }
 
-static void pass_on(int fd)
+/* One of the description's descriptors, by its place in the list of fields; NULL: that field is none. */
+static i32 *descriptor_of(const struct machine_config *config, unsigned field)
 {
-	if (fd >= 0)
-		fcntl(fd, F_SETFD, 0);
+	if (config_fields[field].kind != CONFIG_DESCRIPTOR)
+		return NULL;
+	return (i32 *)((char *)config + config_fields[field].offset);
 }
 
 /* Those of disks and network cards. */
@@ -83,39 +95,47 @@ static unsigned listed_descriptors(
 	return count + net_descriptors(config, fds + count, NETS_MAX);
 }
 
+/* In the child. */
+_Noreturn static void fail_exec(int report, int failure)
+{
+	if (write(report, &failure, sizeof(failure)) < 0)
+		_exit(LODGE_EXIT_FAILURE);
+	_exit(LODGE_EXIT_FAILURE);
+}
+
 /* In the child: never returns. What exec says goes up `report`, which a good one closes. */
 _Noreturn static void become_runner(const char *path, const struct machine_config *config,
-	int description, int report, pid_t front)
+	int description, const int stdio[3], int report, pid_t front)
 {
 	char argument[16];
 	char *arguments[] = {(char *)"lodge-vm", argument, NULL};
 	char *environment[] = {NULL};
-	const int passed[] = {description, config->ram_fd, config->kernel_fd, config->payload_fd,
-		config->initrd_fd, config->gdb_fd, config->perf_fd};
-	int listed[DISK_DESCRIPTORS_MAX + NETS_MAX], failure;
+	int listed[DISK_DESCRIPTORS_MAX + NETS_MAX];
 	unsigned listed_count = listed_descriptors(config, listed);
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != front)
 		_exit(LODGE_EXIT_FAILURE);
 	ignore_signals();
+	for (int fd = 0; fd < 3; fd++) {
+		if (stdio[fd] != fd)
+			dup2(stdio[fd], fd);
+	}
 	close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
-	for (unsigned i = 0; i < ARRAY_SIZE(passed); i++)
-		pass_on(passed[i]);
+	fcntl(description, F_SETFD, 0);
+	for (unsigned i = 0; i < config_field_count; i++) {
+		if (descriptor_of(config, i) && *descriptor_of(config, i) >= 0)
+			fcntl(*descriptor_of(config, i), F_SETFD, 0);
+	}
 	for (unsigned i = 0; i < listed_count; i++)
-		pass_on(listed[i]);
+		fcntl(listed[i], F_SETFD, 0);
 	snprintf(argument, sizeof(argument), "%d", description);
 	execve(path, arguments, environment);
-	failure = errno;
-	if (write(report, &failure, sizeof(failure)) < 0)
-		_exit(LODGE_EXIT_FAILURE);
-	_exit(LODGE_EXIT_FAILURE);
+	fail_exec(report, errno);
 }
 
 static void close_passed(struct machine_config *config, int description)
 {
-	int *const passed[] = {&config->ram_fd, &config->kernel_fd, &config->payload_fd,
-		&config->initrd_fd, &config->gdb_fd, &config->perf_fd};
 	int listed[DISK_DESCRIPTORS_MAX + NETS_MAX];
 	unsigned listed_count = listed_descriptors(config, listed);
 
@@ -123,14 +143,30 @@ static void close_passed(struct machine_config *config, int description)
 	for (unsigned i = 0; i < listed_count; i++)
 		close(listed[i]);
 	config->disk_fds[0] = config->net_fds[0] = 0;
-	for (unsigned i = 0; i < ARRAY_SIZE(passed); i++) {
-		if (*passed[i] >= 0)
-			close(*passed[i]);
-		*passed[i] = -1;
+	for (unsigned i = 0; i < config_field_count; i++) {
+		i32 *fd = descriptor_of(config, i);
+
+		if (fd && *fd >= 0)
+			close(*fd);
+		if (fd)
+			*fd = -1;
 	}
 }
 
-static enum status start(struct machine_config *config, int description, struct error *error)
+/* Zero, or what the runner's exec failed with. */
+static int wait_for_exec(int report)
+{
+	int failure;
+	ssize_t got;
+
+	do
+		got = read(report, &failure, sizeof(failure));
+	while (got < 0 && errno == EINTR);
+	return got == sizeof(failure) ? failure : 0;
+}
+
+enum status process_start(struct machine_config *config, int description, const int stdio[3],
+	int (*in_child)(void), struct error *error)
 {
 	char path[PATH_MAX];
 	pid_t front = getpid();
@@ -141,30 +177,57 @@ static enum status start(struct machine_config *config, int description, struct 
 		return status;
 	if (pipe2(report, O_CLOEXEC))
 		return error_set_errno(error, "lodge-vm");
+	process.ram = fcntl(config->ram_fd, F_DUPFD_CLOEXEC, 3);
 	process.pid = fork();
-	if (!process.pid)
-		become_runner(path, config, description, report[1], front);
+	if (!process.pid) {
+		failure = in_child ? in_child() : 0;
+		if (failure)
+			fail_exec(report[1], failure);
+		become_runner(path, config, description, stdio, report[1], front);
+	}
 	close(report[1]);
 	close_passed(config, description);
 	perf_map_belongs_to(process.pid);
 	if (process.pid < 0)
 		status = error_set_errno(error, "lodge-vm");
-	else if (read(report[0], &failure, sizeof(failure)) == sizeof(failure))
+	else if ((failure = wait_for_exec(report[0])))
 		status = error_set(
 			error, STATUS_IO, "lodge-vm cannot be started: %s", strerror(failure));
 	close(report[0]);
 	if (status != STATUS_OK && process.pid > 0)
 		waitpid(process.pid, NULL, 0);
+	if (status != STATUS_OK)
+		process.pid = 0;
 	return status;
 }
 
-/* ---- watching ---- */
+/* ---- asking for the end ---- */
 
-static void enter_phase(enum phase phase, time_t seconds)
+static void enter_phase(enum phase phase, u64 ms)
 {
 	process.phase = phase;
-	clock_gettime(CLOCK_MONOTONIC, &process.deadline);
-	process.deadline.tv_sec += seconds;
+	process.deadline_ns = loop_now_ns() + ms * 1000000;
+}
+
+void process_press_button(u64 patience_ms)
+{
+	u64 deadline = loop_now_ns() + patience_ms * 1000000;
+
+	if (process.has_ended)
+		return;
+	if (process.phase == PHASE_RUNNING) {
+		kill(process.pid, SIGUSR1);
+		enter_phase(PHASE_BUTTON, patience_ms);
+	} else if (process.phase == PHASE_BUTTON)
+		process.deadline_ns = MIN(process.deadline_ns, deadline);
+}
+
+void process_kill(void)
+{
+	if (process.has_ended)
+		return;
+	kill(process.pid, SIGKILL);
+	enter_phase(PHASE_KILL, STOP_MS);
 }
 
 /* A signal that asks for the end has come, or a phase's time is up: the next stronger means. */
@@ -172,95 +235,147 @@ static void press_on(void)
 {
 	switch (process.phase) {
 	case PHASE_RUNNING:
-		kill(process.pid, SIGUSR1);
-		enter_phase(PHASE_BUTTON, POWER_BUTTON_SECONDS);
+		process_press_button(PROCESS_BUTTON_MS);
 		break;
 	case PHASE_BUTTON:
 		kill(process.pid, SIGUSR2);
 		kill(process.pid, SIGCONT);
-		enter_phase(PHASE_STOP, STOP_SECONDS);
+		enter_phase(PHASE_STOP, STOP_MS);
 		break;
 	case PHASE_STOP:
 	case PHASE_KILL:
-		kill(process.pid, SIGKILL);
-		enter_phase(PHASE_KILL, STOP_SECONDS);
+		process_kill();
 		break;
 	}
+}
+
+void process_hold(bool is_held)
+{
+	if (process.has_ended || process.is_held == is_held)
+		return;
+	process.is_held = is_held;
+	kill(process.pid, is_held ? SIGSTOP : SIGCONT);
+}
+
+/* ---- watching ---- */
+
+enum status process_watch_signals(bool wants_terminal, struct error *error)
+{
+	static const int watched[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD, SIGTSTP, SIGCONT};
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (unsigned i = 0; i < ARRAY_SIZE(watched); i++)
+		sigaddset(&set, watched[i]);
+	process.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (process.signals < 0)
+		return error_set_errno(error, "signals");
+	/* A parent that ignores them (nohup, a shell's background) must not keep us from seeing the runner's end. */
+	signal(SIGCHLD, SIG_DFL);
+	sigprocmask(SIG_BLOCK, &set, &process.before);
+	process.wants_terminal = wants_terminal;
+	if (wants_terminal)
+		terminal_enter_raw();
+	return STATUS_OK;
+}
+
+void process_restore(void)
+{
+	if (process.wants_terminal)
+		terminal_restore();
+	if (process.signals >= 0) {
+		close(process.signals);
+		sigprocmask(SIG_SETMASK, &process.before, NULL);
+	}
+	process.signals = -1;
 }
 
 /* Ctrl-Z's signal, if it comes from elsewhere, as it must: a raw terminal sends none. */
 static void stop_both(void)
 {
-	terminal_restore();
+	if (process.wants_terminal)
+		terminal_restore();
 	kill(process.pid, SIGSTOP);
 	raise(SIGSTOP);
 }
 
-static struct timespec time_left(void)
+static void continue_both(void)
 {
-	struct timespec now, left = {.tv_sec = 3600};
-
-	if (process.phase == PHASE_RUNNING)
-		return left;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	left.tv_sec = process.deadline.tv_sec - now.tv_sec;
-	left.tv_nsec = process.deadline.tv_nsec - now.tv_nsec;
-	if (left.tv_nsec < 0) {
-		left.tv_sec--;
-		left.tv_nsec += 1000000000;
-	}
-	return left.tv_sec < 0 ? (struct timespec){0} : left;
-}
-
-static void watched_signals(sigset_t *set)
-{
-	static const int watched[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD, SIGTSTP, SIGCONT};
-
-	sigemptyset(set);
-	for (unsigned i = 0; i < ARRAY_SIZE(watched); i++)
-		sigaddset(set, watched[i]);
-}
-
-static void watch(const sigset_t *set, bool wants_terminal)
-{
-	while (waitpid(process.pid, &process.wait_status, WNOHANG) != process.pid) {
-		struct timespec left = time_left();
-		int signal_number = sigtimedwait(set, NULL, &left);
-
-		if (signal_number < 0 && errno == EAGAIN && process.phase != PHASE_RUNNING)
-			press_on();
-		else if (signal_number == SIGTSTP)
-			stop_both();
-		else if (signal_number == SIGCONT) {
-			kill(process.pid, SIGCONT);
-			if (wants_terminal)
-				terminal_enter_raw();
-		} else if (signal_number > 0 && signal_number != SIGCHLD)
-			press_on();
-	}
-}
-
-enum status process_run(struct machine_config *config, int description, struct error *error)
-{
-	bool wants_terminal = strcmp(config->console, "none") != 0;
-	sigset_t set, before;
-	enum status status;
-
-	terminal_remember();
-	watched_signals(&set);
-	/* A parent that ignores them (nohup, a shell's background) must not keep us from seeing the runner's end. */
-	signal(SIGCHLD, SIG_DFL);
-	sigprocmask(SIG_BLOCK, &set, &before);
-	if (wants_terminal) {
-		atexit(terminal_restore);
+	if (!process.is_held)
+		kill(process.pid, SIGCONT);
+	if (process.wants_terminal)
 		terminal_enter_raw();
+}
+
+static void take_signals(void *context, short events)
+{
+	struct signalfd_siginfo info;
+
+	while (read(process.signals, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGTSTP)
+			stop_both();
+		else if (info.ssi_signo == SIGCONT)
+			continue_both();
+		else if (info.ssi_signo != SIGCHLD && !process_has_ended())
+			press_on();
 	}
-	status = start(config, description, error);
-	if (status == STATUS_OK)
-		watch(&set, wants_terminal);
-	terminal_restore();
-	sigprocmask(SIG_SETMASK, &before, NULL);
-	return status;
+}
+
+bool process_has_ended(void)
+{
+	if (!process.has_ended)
+		process.has_ended = wait4(process.pid, &process.wait_status, WNOHANG,
+					    &process.usage) == process.pid;
+	return process.has_ended;
+}
+
+void process_prepare(struct loop *loop)
+{
+	if (process.phase != PHASE_RUNNING && loop_now_ns() >= process.deadline_ns)
+		press_on();
+	if (process.phase != PHASE_RUNNING)
+		loop_wake_at(loop, process.deadline_ns);
+	loop_add(loop, process.signals, POLLIN, take_signals, NULL);
+}
+
+/* ---- figures ---- */
+
+u32 process_pid(void)
+{
+	return (u32)process.pid;
+}
+
+u64 process_cpu_ns(void)
+{
+	const struct timeval *user = &process.usage.ru_utime, *system = &process.usage.ru_stime;
+	struct timespec used = {0};
+	clockid_t clock;
+
+	if (process.has_ended)
+		return (u64)(user->tv_sec + system->tv_sec) * 1000000000 +
+			(u64)(user->tv_usec + system->tv_usec) * 1000;
+	if (!clock_getcpuclockid(process.pid, &clock))
+		clock_gettime(clock, &used);
+	return (u64)used.tv_sec * 1000000000 + (u64)used.tv_nsec;
+}
+
+u64 process_memory_bytes(void)
+{
+	struct stat info;
+
+	return process.ram >= 0 && !fstat(process.ram, &info) ? (u64)info.st_blocks * 512 : 0;
+}
+
+/* ---- how it ended ---- */
+
+bool process_was_forced(void)
+{
+	return process.phase == PHASE_STOP || process.phase == PHASE_KILL;
+}
+
+bool process_was_killed(void)
+{
+	return process.has_ended && WIFSIGNALED(process.wait_status);
 }
 
 int process_exit_status(void)
