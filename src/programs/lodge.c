@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "control/linux/cli.h"
+#include "control/linux/inherited.h"
 
 /* With one of 0 to 2 closed, a machine's memory could become somebody's stdout. */
 static void open_standard_descriptors(void)
@@ -19,6 +20,7 @@ static void open_standard_descriptors(void)
 
 int main(int argc, char **argv)
 {
+	inherited_remember();
 	open_standard_descriptors();
 	return cli_main(argc, argv);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* lodge stop, lodge kill, lodge rm. */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,17 +45,32 @@ static bool wait_for_end(int folder, u64 patience_ms)
 	return true;
 }
 
-/* Without the front's help. Its runner dies with it. */
-static bool kill_front(int folder)
+static int open_process(int pid)
 {
-	int pid = control_peer(folder);
-	int handle = pid > 1 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+	return pid > 1 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+}
+
+static void wait_for_process(int handle, int patience_ms)
+{
+	struct pollfd polled = {.fd = handle, .events = POLLIN};
+
+	if (handle < 0)
+		return;
+	poll(&polled, 1, patience_ms);
+	close(handle);
+}
+
+/* Without the front's help. Its runner dies with it, a moment later. */
+static bool kill_front(const struct registered *registered)
+{
+	int folder = registered->folder, runner = open_process((int)registered->config.runner_pid);
+	int handle = open_process(control_peer(folder));
 
 	/* The number is surely the front's, since the handle is older than this look at its lock. */
 	if (handle >= 0 && registry_is_running(folder))
 		syscall(SYS_pidfd_send_signal, handle, SIGKILL, NULL, 0);
-	if (handle >= 0)
-		close(handle);
+	wait_for_process(handle, KILL_PATIENCE_MS);
+	wait_for_process(runner, KILL_PATIENCE_MS);
 	return wait_for_end(folder, KILL_PATIENCE_MS);
 }
 
@@ -65,7 +81,7 @@ static enum status end_by_force(const struct registered *registered, struct erro
 
 	if (status != STATUS_BUSY && wait_for_end(registered->folder, KILL_PATIENCE_MS))
 		return STATUS_OK;
-	if (kill_front(registered->folder))
+	if (kill_front(registered))
 		return STATUS_OK;
 	return error_set(error, STATUS_IO, "the machine '%s' cannot be killed (process %u)",
 		registered->config.name, registered->config.front_pid);

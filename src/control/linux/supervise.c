@@ -14,6 +14,7 @@
 #include "control/linux/console_hub.h"
 #include "control/linux/control.h"
 #include "control/linux/gdb_socket.h"
+#include "control/linux/inherited.h"
 #include "control/linux/limits.h"
 #include "control/linux/message.h"
 #include "control/linux/perf_map.h"
@@ -161,6 +162,7 @@ static void leave_terminal(void)
 	dup2(null, STDIN_FILENO);
 	dup2(null, STDOUT_FILENO);
 	close(null);
+	inherited_close();
 }
 
 static int keep(struct supervised *supervised)
@@ -185,6 +187,8 @@ static int keep(struct supervised *supervised)
 	exit_status =
 		status == STATUS_OK ? process_exit_status() : message_fail_status(status, &error);
 	was_loaded = keeper.report < 0;
+	if (!was_loaded && process_was_forced())
+		message_fail(0, "'%s' was stopped before its guest was loaded", config->name);
 	finish(supervised, exit_status, !was_loaded);
 	leave_the_starter(exit_status);
 	return exit_status;
@@ -217,7 +221,7 @@ int supervise_detached(struct supervised *supervised)
 		return message_fail(LODGE_EXIT_FAILURE, "lodge: %s", strerror(errno));
 	if (pid) {
 		close(report[1]);
-		close(supervised->ready);
+		close(supervised->config->ready_fd);
 		return wait_for_keeper(report[0], supervised->config->name);
 	}
 	keeper.supervised = supervised;
