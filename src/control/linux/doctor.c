@@ -18,6 +18,7 @@
 #include "control/linux/json.h"
 #include "control/linux/limits.h"
 #include "control/linux/process.h"
+#include "control/linux/registry.h"
 #include "control/linux/sandbox_layers.h"
 #include "hosts/linux/runner.h"
 
@@ -155,6 +156,19 @@ static void look_at_limits(struct finding *finding)
 		"cpu and memory";
 }
 
+/* What is there of this user's machines. */
+static void look_at_registry(struct finding *finding)
+{
+	struct error error;
+
+	finding->is_good = registry_check(&error) == STATUS_OK;
+	snprintf(finding->text, sizeof(finding->text), "%.250s",
+		finding->is_good ? registry_path() : error.text);
+	finding->remedy =
+		"XDG_RUNTIME_DIR or LODGE_RUNTIME_DIR set to a folder of your own; without one only "
+		"machines without a name run, on a terminal";
+}
+
 static void look_at_kernel(struct finding *finding)
 {
 	struct utsname name;
@@ -178,6 +192,7 @@ static const struct {
 	{"virtualization", false, look_at_virtualization},
 	{"kvm", false, look_at_kvm},
 	{"qemu", false, look_at_qemu},
+	{"registry", false, look_at_registry},
 	{"limits", false, look_at_limits},
 };
 

@@ -18,6 +18,7 @@
 /* Of stopping and continuing: how often it is looked at, and how much unused time may be saved up. */
 #define TICK_NS 10000000ull
 #define SAVED_NS 50000000ll
+#define AUTOGROUP_TRIES 100
 
 static struct {
 	enum cgroup_kind kind;
@@ -67,8 +68,12 @@ static void weigh_session(void)
 	if (fd < 0)
 		return;
 	snprintf(text, sizeof(text), "%d", limits.nice);
-	if (write(fd, text, strlen(text)) < 0)
-		errno = 0; /* switched off */
+	/* Only root may do it more than ten times a second. */
+	for (unsigned i = 0; i < AUTOGROUP_TRIES; i++) {
+		if (write(fd, text, strlen(text)) >= 0 || errno != EAGAIN)
+			break;
+		usleep(20000);
+	}
 	close(fd);
 }
 

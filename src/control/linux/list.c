@@ -227,8 +227,10 @@ static void visit(const struct registered *registered, void *context)
 static int show(struct listing *listing)
 {
 	struct error error;
-	enum status status;
+	enum status status = registry_check(&error);
 
+	if (status != STATUS_OK)
+		return message_fail_status(status, &error);
 	if (listing->as_json)
 		putchar('[');
 	else if (listing->is_stats)

@@ -5,16 +5,24 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "hosts/linux/runner.h"
 
 /* What people gave may hold anything; a line stays a line. */
 static void print_line(const char *text)
 {
-	fputs("lodge: ", stderr);
-	for (; *text; text++)
-		fputc((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text, stderr);
-	fputc('\n', stderr);
+	char line[1040];
+	int length = snprintf(line, sizeof(line) - 1, "lodge: %s", text);
+
+	length = MIN(length, (int)sizeof(line) - 2);
+	for (int i = 0; i < length; i++)
+		line[i] = (unsigned char)line[i] < 0x20 || line[i] == 0x7f ? '?' : line[i];
+	line[length++] = '\n';
+	/* In one piece, whoever else writes there. */
+	fflush(stderr);
+	if (write(STDERR_FILENO, line, (size_t)length) < 0)
+		errno = 0;
 }
 
 int message_fail(int exit_status, const char *format, ...)

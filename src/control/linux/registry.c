@@ -223,6 +223,16 @@ static enum status lock_all(int *fd, struct error *error)
 	return STATUS_OK;
 }
 
+enum status registry_check(struct error *error)
+{
+	int all;
+	enum status status = lock_all(&all, error);
+
+	if (status == STATUS_OK)
+		close(all);
+	return status;
+}
+
 /* ---- taking a name ---- */
 
 /* guest, guest-2, ...: the first that no folder has. */

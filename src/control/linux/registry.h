@@ -52,6 +52,8 @@ enum status registry_forget(const char *name, struct error *error) must_use;
 /* Asked anew: by its folder. */
 bool registry_is_running(int folder);
 
+/* Can it be used? */
+enum status registry_check(struct error *error) must_use;
 /* Where it is, for people. */
 const char *registry_path(void);
 

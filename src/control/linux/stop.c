@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "control/linux/control.h"
@@ -16,6 +17,7 @@
 
 #define STOP_SECONDS 10
 #define STOP_SECONDS_MOST 86400
+#define NAMES_MOST 1000 /* at once */
 /* Past the guest's time: the runner's own end, and the front's. */
 #define MARGIN_MS 8000
 /* A front that does not answer is stopped, or hangs. */
@@ -194,18 +196,41 @@ static enum status read_seconds(const char *text, u64 *ms, struct error *error)
 	return STATUS_OK;
 }
 
+/* Each by a process of its own, so that several take no longer than one. The first name's failure counts. */
+static int stop_all(const struct options *options, u64 patience_ms)
+{
+	int result = LODGE_EXIT_OK, status;
+	pid_t pids[NAMES_MOST];
+
+	for (unsigned i = 0; i < options->name_count; i++) {
+		struct options one = {.names = &options->names[i], .name_count = 1};
+
+		pids[i] = fork();
+		if (!pids[i])
+			_exit(for_each_name(&one, stop_one, patience_ms));
+	}
+	for (unsigned i = 0; i < options->name_count; i++) {
+		bool is_good =
+			pids[i] > 0 && waitpid(pids[i], &status, 0) == pids[i] && WIFEXITED(status);
+
+		result = result ? result : is_good ? WEXITSTATUS(status) : LODGE_EXIT_FAILURE;
+	}
+	return result;
+}
+
 int command_stop(int argc, char **argv)
 {
 	struct options options;
 	struct error error;
 	u64 patience_ms = STOP_SECONDS * 1000;
 	enum status status =
-		options_read("stop", stop_options, argc, argv, 1, ~0u, &options, &error);
+		options_read("stop", stop_options, argc, argv, 1, NAMES_MOST, &options, &error);
 
 	if (status == STATUS_OK && options.values[0])
 		status = read_seconds(options.values[0], &patience_ms, &error);
-	return status == STATUS_OK ? for_each_name(&options, stop_one, patience_ms)
-				   : message_fail_status(status, &error);
+	if (status != STATUS_OK)
+		return message_fail_status(status, &error);
+	return stop_all(&options, patience_ms);
 }
 
 int command_kill(int argc, char **argv)
