@@ -194,11 +194,15 @@ int command_console(int argc, char **argv)
 		status = open_signals(&error);
 	if (status != STATUS_OK)
 		return message_fail_status(status, &error);
-	if (isatty(STDIN_FILENO))
-		message_fail(0, "the console of '%s': Ctrl-A d detaches", registered.config.name);
 	terminal_remember();
 	atexit(terminal_restore);
 	terminal_enter_raw();
+	/* Whoever reads this may type. */
+	if (isatty(STDIN_FILENO))
+		message_fail(0, "the console of '%s': Ctrl-A d detaches", registered.config.name);
+	/* A raw terminal's line feed does not go back to the first column. */
+	if (isatty(STDIN_FILENO) && write(STDERR_FILENO, "\r", 1) < 0)
+		errno = 0;
 	attach();
 	terminal_restore();
 	if (isatty(STDIN_FILENO))
