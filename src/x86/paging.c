@@ -48,28 +48,47 @@ static void page_enter(struct cpu *cpu, u64 linear, enum access_kind kind, unsig
 	if (kind != ACCESS_EXECUTE && cpu->debug_active && page_has_breakpoint(cpu, linear))
 		return;
 	/* A page that was read is mostly written soon, and what that would mark may be marked. */
-	if (kind != ACCESS_EXECUTE && !page->watched && walk->is_dirty &&
-		(kind == ACCESS_WRITE || page_walk_allows(cpu, walk, ACCESS_WRITE, mode)))
+	bool may_write = kind != ACCESS_EXECUTE && walk->is_dirty &&
+		(kind == ACCESS_WRITE || page_walk_allows(cpu, walk, ACCESS_WRITE, mode));
+	if (may_write && !page->watched)
 		permissions |= TLB_WRITE;
-	tlb_enter(&cpu->tlb, mode, linear, page->physical | page->tag, page->host, permissions);
+	tlb_enter(&cpu->tlb, mode, linear,
+		page->physical | page->tag | (may_write && page->watched ? TLB_WATCHED : 0),
+		page->host, permissions);
+}
+
+/* A write to a page whose writes had to be announced: do they still? */
+static void page_look_again(struct cpu *cpu, u64 linear, unsigned mode, struct page *page)
+{
+	page->watched = false;
+	cpu->environment->ram_page(cpu, page->physical, PAGE_WRITE, &page->watched);
+	if (page->watched)
+		return;
+	cpu->tlb.current->arrays[mode].physical[tlb_index(linear)] &= ~TLB_WATCHED;
+	tlb_enter(&cpu->tlb, mode, linear, page->physical | page->tag, page->host, TLB_WRITE);
 }
 
 /* What the TLB knows already. */
 static bool page_hit(
-	const struct cpu *cpu, u64 linear, enum access_kind kind, unsigned mode, struct page *page)
+	struct cpu *cpu, u64 linear, enum access_kind kind, unsigned mode, struct page *page)
 {
 	unsigned index = tlb_index(linear);
 	const struct tlb_entry *entry = &cpu->tlb.by_mode[mode][index];
 	u64 tag = kind == ACCESS_WRITE ? entry->write
 		: kind == ACCESS_READ  ? entry->read
 				       : entry->execute;
-	if (tag != (linear & PAGE_MASK))
+	bool is_watched = tag == TLB_INVALID && kind == ACCESS_WRITE &&
+		entry->read == (linear & PAGE_MASK) && mode != TLB_USER_ALIGNED &&
+		(cpu->tlb.current->arrays[mode].physical[index] & TLB_WATCHED);
+	if (tag != (linear & PAGE_MASK) && !is_watched)
 		return false;
-	page->host = (u8 *)(tag + entry->addend);
+	page->host = (u8 *)((linear & PAGE_MASK) + entry->addend);
 	u64 physical = cpu->tlb.current->arrays[mode].physical[index];
 	page->physical = physical & PAGE_MASK;
-	page->tag = physical & ~PAGE_MASK;
+	page->tag = physical & (TLB_GLOBAL | TLB_LARGE | TLB_HUGE);
 	page->watched = false;
+	if (is_watched)
+		page_look_again(cpu, linear, mode, page);
 	return true;
 }
 

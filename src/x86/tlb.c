@@ -72,8 +72,10 @@ void tlb_enter(struct tlb *tlb, enum tlb_mode mode, u64 linear, u64 physical, co
 	u64 addend = (u64)(uintptr_t)host - page;
 
 	if (entry_page(entry) != page || entry->addend != addend ||
-		array->physical[index] != physical)
+		((array->physical[index] ^ physical) & ~TLB_WATCHED))
 		*entry = empty_entry;
+	else
+		physical |= array->physical[index];
 	entry->addend = addend;
 	array->physical[index] = physical;
 	if (permissions & TLB_READ)
@@ -323,6 +325,7 @@ static bool array_protect(struct tlb_array *array, u64 physical_page)
 			continue;
 		if (physical == physical_page) {
 			entry->write = TLB_INVALID;
+			array->physical[index] |= TLB_WATCHED;
 			found = true;
 		} else {
 			page_filter_add(&array->writable, physical >> PAGE_SHIFT);

@@ -48,6 +48,11 @@ struct tlb_entry {
 #define TLB_GLOBAL BIT(0)
 #define TLB_LARGE BIT(1) /* a piece of a 2 or 4 MiB page */
 #define TLB_HUGE BIT(2)	 /* a piece of a 1 GiB page */
+/*
+ * It may be written, D is set, but when it was last looked at, writes had to be announced: they go by paging.c, which asks the
+ * environment again instead of walking the tables.
+ */
+#define TLB_WATCHED BIT(3)
 
 #define TLB_GROUP (TLB_ENTRIES / 64) /* entries a bit of `used` stands for */
 
@@ -97,8 +102,8 @@ static always_inline bool tlb_crosses_page(u64 linear, unsigned bytes)
 enum tlb_permission { TLB_READ = 1, TLB_WRITE = 2, TLB_EXECUTE = 4 };
 
 /*
- * Enters what `permissions` say for linear's page in the current context; those that the entry has already stay when it
- * is the same translation. physical: the page's address and the low bits above. host: where the page is.
+ * Enters what `permissions` say for linear's page in the current context; those that the entry has already, and TLB_WATCHED,
+ * stay when it is the same translation. physical: the page's address and the low bits above. host: where the page is.
  */
 void tlb_enter(struct tlb *tlb, enum tlb_mode mode, u64 linear, u64 physical, const u8 *host,
 	unsigned permissions);
