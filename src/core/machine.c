@@ -82,6 +82,7 @@ void machine_reset_devices(struct machine *machine)
 	for (unsigned i = 0; i < machine->vcpu_count; i++) {
 		struct vcpu *vcpu = machine->vcpus[i];
 		atomic_and_32(&vcpu->cpu.pending, PENDING_STOP);
+		atomic_and_32(vcpu->signals, PENDING_STOP);
 		cpu_reset(&vcpu->cpu, i == 0);
 		vcpu->tsc_offset = -tsc;
 		machine->engine->push_state(vcpu);
@@ -91,7 +92,7 @@ void machine_reset_devices(struct machine *machine)
 static void stop_vcpus(struct machine *machine)
 {
 	for (unsigned i = 0; i < machine->vcpu_count; i++) {
-		atomic_or_32(&machine->vcpus[i]->cpu.pending, PENDING_STOP);
+		atomic_or_32(machine->vcpus[i]->signals, PENDING_STOP);
 		vcpu_kick(machine->vcpus[i]);
 	}
 }

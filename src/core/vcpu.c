@@ -49,7 +49,7 @@ static void stop_at_earlier_event(struct vcpu *vcpu, u64 deadline)
 {
 	if (!counts_insns(vcpu) || events_next_deadline(vcpu->machine) >= deadline)
 		return;
-	atomic_or_32(&vcpu->cpu.pending, PENDING_STOP);
+	atomic_or_32(vcpu->signals, PENDING_STOP);
 	cpu_end_block(&vcpu->cpu);
 }
 
@@ -260,6 +260,7 @@ void vcpu_init(struct vcpu *vcpu, struct machine *machine, unsigned index)
 		"vcpu29", "vcpu30", "vcpu31"};
 	vcpu->machine = machine;
 	vcpu->index = index;
+	vcpu->signals = &vcpu->cpu.pending;
 	vcpu->cpu.environment = &vcpu_environment;
 	vcpu->cpu.apic_id = index;
 	vcpu->cpu.tsc_hz = machine->clock.tsc_hz;
@@ -282,7 +283,7 @@ void vcpu_kick(struct vcpu *vcpu)
 
 static void set_pending(struct vcpu *vcpu, u32 bits)
 {
-	u32 before = __atomic_fetch_or(&vcpu->cpu.pending, bits, __ATOMIC_SEQ_CST);
+	u32 before = __atomic_fetch_or(vcpu->signals, bits, __ATOMIC_SEQ_CST);
 	if ((before & bits) != bits)
 		vcpu_kick(vcpu);
 }
@@ -292,7 +293,7 @@ void vcpu_interrupt_line(struct vcpu *vcpu, bool level)
 	if (level)
 		set_pending(vcpu, PENDING_INTERRUPT);
 	else
-		atomic_and_32(&vcpu->cpu.pending, ~(u32)PENDING_INTERRUPT);
+		atomic_and_32(vcpu->signals, ~(u32)PENDING_INTERRUPT);
 }
 
 void vcpu_nmi(struct vcpu *vcpu)
@@ -302,7 +303,7 @@ void vcpu_nmi(struct vcpu *vcpu)
 
 void vcpu_init_signal(struct vcpu *vcpu)
 {
-	atomic_and_32(&vcpu->cpu.pending, ~(u32)PENDING_SIPI);
+	atomic_and_32(vcpu->signals, ~(u32)PENDING_SIPI);
 	set_pending(vcpu, PENDING_INIT);
 }
 

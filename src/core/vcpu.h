@@ -17,6 +17,11 @@ struct vcpu {
 	struct apic apic;
 	void *engine;		 /* the engine's part */
 	struct host_signal wake; /* raised when pending changes while it sleeps */
+	/*
+	 * Where what comes from outside is put, bits of enum cpu_pending, atomic: &cpu.pending; or a word of an engine's that chooses
+	 * itself when they reach cpu.pending (PENDING_INTERRUPT being a level).
+	 */
+	u32 *signals;
 	u64 insns_timed; /* CLOCK_INSTRUCTIONS: the engine's count when the clock was last advanced */
 	u32 pauses;
 	u64 tsc_offset; /* guest TSC = clock_tsc + offset (wrapping) */
