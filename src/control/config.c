@@ -288,7 +288,8 @@ static bool is_one_of(const char *value, const char *const *names)
 
 static enum status check_names(const struct machine_config *config, struct error *error)
 {
-	static const char *const engines[] = {"auto", "interp", "translate", "direct", "kvm", NULL};
+	static const char *const engines[] = {
+		"auto", "interp", "translate", "direct", "kvm", "lockstep", NULL};
 	static const char *const models[] = {"x86-64-v2", "x86-64-v3", NULL};
 	static const char *const consoles[] = {"stdio", "virtio", "none", NULL};
 	static const char *const clocks[] = {"real", "instructions", NULL};
@@ -381,6 +382,11 @@ enum status config_check(const struct machine_config *config, struct error *erro
 	if (config->cpus > 1 && text_equal(config->clock, "instructions"))
 		return error_set(error, STATUS_UNSUPPORTED,
 			"--clock instructions: with one processor only so far (--cpus 1)");
+	if (config->cpus > 1 && text_equal(config->engine, "lockstep"))
+		return error_set(error, STATUS_UNSUPPORTED,
+			"--engine lockstep: with one processor only so far (--cpus 1)");
+	if (!config->lockstep_window)
+		return error_set(error, STATUS_INVALID, "--lockstep-window 0: at least 1");
 	if (config->memory < MEMORY_LEAST || config->memory > MEMORY_MOST)
 		return error_set(error, STATUS_INVALID,
 			"--memory %llu: a machine has 1M to 1024G of memory",

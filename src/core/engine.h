@@ -47,5 +47,7 @@ struct engine_ops {
 };
 
 extern const struct engine_ops engine_interpreter, engine_translator;
+extern const struct engine_ops
+	engine_lockstep; /* to be configured first: engines/lockstep/lockstep.h */
 
 #endif

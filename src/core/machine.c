@@ -38,6 +38,7 @@ enum status machine_init(struct machine *machine, const struct machine_parameter
 		(struct machine){.engine = parameters->engine, .no_reboot = parameters->no_reboot};
 	machine->code_cache_bytes = parameters->code_cache_bytes ? parameters->code_cache_bytes
 								 : MACHINE_CODE_CACHE_BYTES;
+	machine->counts_insns = parameters->clock == CLOCK_INSTRUCTIONS;
 	host_lock_init(&machine->lock);
 	for (unsigned i = 0; i < BUS_SPACES; i++)
 		bus_init(&machine->buses[i]);

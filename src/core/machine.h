@@ -43,7 +43,8 @@ struct machine {
 	unsigned vcpu_count;
 
 	bool no_reboot;
-	u32 exit; /* enum machine_exit; atomic, set once */
+	bool counts_insns; /* the engine's insns_retired must be exact: set before vcpu_attach */
+	u32 exit;	   /* enum machine_exit; atomic, set once */
 	u8 exit_value;
 	u32 reset_requested; /* atomic: a reset is to be done by the vCPU thread before its next run */
 	u32 pause_requested;	   /* atomic: vCPUs stand still between two instructions */

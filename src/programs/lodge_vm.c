@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #include "control/config.h"
+#include "core/engine.h"
+#include "engines/lockstep/lockstep.h"
 #include "hosts/linux/runner.h"
 #include "hosts/linux/sandbox/sandbox.h"
 
@@ -119,6 +121,29 @@ static enum status map_images(void)
 	return status;
 }
 
+/* What --engine lockstep may lead with, the fastest first. */
+static const struct engine_ops *const leaders[] = {&engine_translator, &engine_interpreter};
+
+static enum status configure_lockstep(void)
+{
+	const struct machine_config *config = &parameters.config;
+	struct lockstep_settings settings = {.leader = leaders[0],
+		.follower = &engine_interpreter,
+		.window_insns = config->lockstep_window,
+		.memory_insns = config->lockstep_memory};
+
+	for (size_t i = 0; i < sizeof(leaders) / sizeof(leaders[0]); i++) {
+		if (!config->lockstep_leader[0] ||
+			!strcmp(leaders[i]->name, config->lockstep_leader)) {
+			settings.leader = leaders[i];
+			lockstep_configure(&settings);
+			return STATUS_OK;
+		}
+	}
+	return error_set(&error, STATUS_INVALID, "--lockstep-leader %s: no such engine",
+		config->lockstep_leader);
+}
+
 int main(int argc, char **argv)
 {
 	char *end;
@@ -133,7 +158,8 @@ int main(int argc, char **argv)
 		return LODGE_EXIT_USAGE;
 	}
 	if (read_description((int)fd) != STATUS_OK || map_ram() != STATUS_OK ||
-		map_images() != STATUS_OK || map_status() != STATUS_OK)
+		map_images() != STATUS_OK || map_status() != STATUS_OK ||
+		configure_lockstep() != STATUS_OK)
 		return fail();
 	return runner_run(&parameters);
 }

@@ -82,7 +82,7 @@ static enum status vcpu_attach(struct vcpu *vcpu)
 	if (!t)
 		return STATUS_NO_MEMORY;
 	t->vcpu = vcpu;
-	t->is_counted = vcpu->machine->clock.kind == CLOCK_INSTRUCTIONS;
+	t->is_counted = vcpu->machine->counts_insns;
 	enum status status =
 		memory_get(t) ? loop_init(&t->loop, vcpu, ARENA_BYTES) : STATUS_NO_MEMORY;
 	if (status != STATUS_OK) {

@@ -50,7 +50,8 @@ struct runner {
 
 static struct runner runner = {.timer = -1, .wake = -1, .signals = -1};
 
-static const struct engine_ops *const engines[] = {&engine_interpreter, &engine_translator};
+static const struct engine_ops *const engines[] = {
+	&engine_interpreter, &engine_translator, &engine_lockstep};
 
 /* ---- the host interface that needs the loop ---- */
 
