@@ -65,9 +65,9 @@ static void say_path(const struct lockstep *lockstep, u64 insns)
 		say_input(follower, "follower", &follower->strayed, follower->base);
 }
 
-static u64 field_element(const struct state_field *field, const struct vcpu *vcpu, u32 index)
+static u64 field_element(
+	const struct state_field *field, const struct vcpu *vcpu, u32 index, u32 size)
 {
-	u32 size = field->kind == STATE_BYTES ? 1 : MIN(field->size, 8);
 	u64 value = 0;
 
 	memcpy(&value, (const u8 *)vcpu + field->offset + (u64)index * size, size);
@@ -81,6 +81,8 @@ static void say_field(const struct lockstep *lockstep, const struct state_field 
 	char name[64];
 	struct text text;
 
+	u32 size = field->kind == STATE_BYTES ? 1 : field->size;
+
 	text_init(&text, name, sizeof(name));
 	if (field->offset == offsetof(struct vcpu, cpu.regs))
 		text_append(&text, insn_trace_register_names[index]);
@@ -89,8 +91,8 @@ static void say_field(const struct lockstep *lockstep, const struct state_field 
 	else
 		text_append(&text, field->name);
 	say("  %s: the leader has %lx, the follower %lx", name,
-		field_element(field, lockstep->leader.vcpu, index),
-		field_element(field, lockstep->follower.vcpu, index));
+		field_element(field, lockstep->leader.vcpu, index, size),
+		field_element(field, lockstep->follower.vcpu, index, size));
 }
 
 /* The first element of each field that differs; of registers, all. */
@@ -105,7 +107,8 @@ static void say_fields(const struct lockstep *lockstep)
 			continue;
 		say_field(lockstep, field, index);
 		for (index++; field->kind == STATE_UNSIGNED && index < field->count; index++)
-			if (field_element(field, a, index) != field_element(field, b, index))
+			if (field_element(field, a, index, field->size) !=
+				field_element(field, b, index, field->size))
 				say_field(lockstep, field, index);
 	}
 }
@@ -121,22 +124,79 @@ static void say_bytes(const struct lockstep *lockstep, u64 offset)
 		memory_gpa(&lockstep->shadow->memory, at), in_a, in_b);
 }
 
+/* ---- a processor's state: what is not zero, several a line ---------------------------------------------- */
+
+#define LINE_LENGTH 110
+
+struct lines {
+	const char *what;
+	char buffer[LINE_LENGTH + 80];
+	struct text text;
+};
+
+static void lines_flush(struct lines *lines)
+{
+	if (lines->text.length)
+		say("  %s:%s", lines->what, lines->buffer);
+	text_init(&lines->text, lines->buffer, sizeof(lines->buffer));
+}
+
+static void lines_add(struct lines *lines, const char *name, const char *element, u64 value)
+{
+	text_format(&lines->text, " %s%s=%lx", name, element, value);
+	if (lines->text.length > LINE_LENGTH)
+		lines_flush(lines);
+}
+
+static void add_segments(struct lines *lines, const struct cpu *cpu)
+{
+	static const char *const names[] = {
+		"es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr", "none"};
+
+	for (unsigned i = 0; i < SEGMENT_NONE; i++) {
+		const struct segment *segment = &cpu->segments[i];
+		lines_flush(lines);
+		text_format(&lines->text, " %s=%x base %lx limit %x attributes %x", names[i],
+			segment->selector, segment->base, segment->limit, segment->attributes);
+	}
+	lines_flush(lines);
+}
+
+/* Bytes are shown as words of 64 bits. */
+static void add_field(struct lines *lines, const struct vcpu *vcpu, const struct state_field *field)
+{
+	u32 size = field->kind == STATE_BYTES ? 8 : field->size;
+	u32 count = field->size * field->count / size;
+	bool is_register = field->offset == offsetof(struct vcpu, cpu.regs);
+
+	for (u32 i = 0; i < count; i++) {
+		u64 value = field_element(field, vcpu, i, size);
+		char element[24];
+		struct text text;
+		if (!value && !is_register)
+			continue;
+		text_init(&text, element, sizeof(element));
+		if (is_register)
+			text_append(&text, insn_trace_register_names[i]);
+		else if (count > 1)
+			text_format(&text, "[%u]", i);
+		lines_add(lines, is_register ? "" : field->name, element, value);
+	}
+}
+
 static void say_state(const char *what, const struct vcpu *vcpu)
 {
-	static char buffer[16384];
-	struct state_object object = {.name = what, .table = &vcpu_state, .object = (void *)vcpu};
-	struct text text;
-	char *line = buffer;
+	struct lines lines = {.what = what};
 
-	text_init(&text, buffer, sizeof(buffer));
-	state_print(&object, &text);
-	for (char *at = buffer; *at; at++) {
-		if (*at != '\n')
-			continue;
-		*at = 0;
-		host_log(LOG_ERROR, line);
-		line = at + 1;
+	lines_flush(&lines);
+	for (u32 i = 0; i < vcpu_state.field_count; i++) {
+		const struct state_field *field = &vcpu_state.fields[i];
+		if (field->offset == offsetof(struct vcpu, cpu.segments))
+			add_segments(&lines, &vcpu->cpu);
+		else
+			add_field(&lines, vcpu, field);
 	}
+	lines_flush(&lines);
 }
 
 static void say_finding(const struct lockstep *lockstep, const struct finding *finding)

@@ -13,6 +13,7 @@ u64 fake_random_state = 1;
 unsigned fake_allocations_left = ~0u;
 unsigned fake_log_lines;
 char fake_last_log[256];
+char fake_log[32768];
 unsigned fake_machines_ended;
 bool fake_wants_code_named;
 char fake_last_code_name[256];
@@ -25,6 +26,7 @@ void fake_reset(void)
 	fake_allocations_left = ~0u;
 	fake_log_lines = 0;
 	fake_last_log[0] = 0;
+	fake_log[0] = 0;
 	fake_machines_ended = 0;
 	fake_wants_code_named = false;
 	fake_last_code_name[0] = 0;
@@ -112,7 +114,10 @@ void host_machine_ended(struct machine *machine)
 
 void host_log(enum log_level level, const char *line)
 {
+	size_t used = strlen(fake_log);
+
 	fake_log_lines++;
+	snprintf(fake_log + used, sizeof(fake_log) - used, "%s\n", line);
 	snprintf(fake_last_log, sizeof(fake_last_log), "%s", line);
 }
 
