@@ -70,9 +70,9 @@ static u64 field_element(
 {
 	u64 value = 0;
 
+	if (compare_is_flags(field)) /* they are shown as RFLAGS has them */
+		return flags_unpack(vcpu->cpu.arithmetic_flags);
 	memcpy(&value, (const u8 *)vcpu + field->offset + (u64)index * size, size);
-	if (compare_is_flags(field))
-		value = flags_unpack((packed_flags)value);
 	return value;
 }
 
@@ -173,7 +173,7 @@ static void add_field(struct lines *lines, const struct vcpu *vcpu, const struct
 		u64 value = field_element(field, vcpu, i, size);
 		char element[24];
 		struct text text;
-		if (!value && !is_register)
+		if (is_register ? i > RIP : !value)
 			continue;
 		text_init(&text, element, sizeof(element));
 		if (is_register)

@@ -182,6 +182,13 @@ static void values_that_cannot_be_are_refused(void **state)
 	strcpy(config.clock, "instructions");
 	assert_int_equal(config_check(&config, &error), STATUS_UNSUPPORTED);
 	config_init(&config);
+	config.cpus = 2;
+	strcpy(config.engine, "lockstep");
+	assert_int_equal(config_check(&config, &error), STATUS_UNSUPPORTED);
+	config.cpus = 1;
+	config.lockstep_window = 0;
+	assert_int_equal(config_check(&config, &error), STATUS_INVALID);
+	config_init(&config);
 	strcpy(config.engine, "steam");
 	assert_int_equal(config_check(&config, &error), STATUS_INVALID);
 	config_init(&config);
