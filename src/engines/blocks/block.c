@@ -256,6 +256,7 @@ static void page_add(struct block_cache *cache, struct code_page *page, struct b
 	struct block **chain = &page->chains[block->offset / PAGE_GRANULES];
 	block_cache_take(cache, sizeof(*block) + block->count * sizeof(struct insn));
 	block->page = page;
+	block->insns_made = (u8)block->count;
 	block->next = *chain;
 	*chain = block;
 	page->granules |= granule_mask(block->offset, block->bytes);

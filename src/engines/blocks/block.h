@@ -26,6 +26,7 @@ struct block {
 	u16 offset;			 /* in the page */
 	u16 bytes;			 /* what it was decoded from */
 	u8 code_size;			 /* enum insn_size */
+	u8 insns_made;			 /* count before it was dropped */
 	bool is_user;			 /* found at CPL 3 */
 	struct code_page *page;
 	/* One instruction that goes on in another page (64-bit code only), and the next such block there. */

@@ -114,15 +114,15 @@ static const struct block *block_of(const struct insn *insns)
 }
 
 /*
- * Counted mode: each translated block adds its length as it begins. What has been left in the middle takes back
- * what did not run. done: of the block's instructions.
+ * Counted mode: each translated block adds its length as it begins. What has been left in the middle (a store may just have
+ * dropped it) takes back what did not run. done: of the block's instructions.
  */
 static void count_back(struct translator *t, u64 done)
 {
 	u64 *words = t->vcpu->cpu.engine_words;
 	const struct insn *start = (const struct insn *)(uintptr_t)words[WORD_START];
 	if (start)
-		t->loop.retired = words[WORD_RETIRED] - block_of(start)->count + done;
+		t->loop.retired = words[WORD_RETIRED] - block_of(start)->insns_made + done;
 	words[WORD_START] = 0;
 }
 
@@ -141,7 +141,7 @@ static u64 insns_retired(struct vcpu *vcpu)
 	if (!words[WORD_START])
 		return loop_insns_retired(vcpu);
 	const struct insn *start = (const struct insn *)(uintptr_t)words[WORD_START];
-	return words[WORD_RETIRED] - block_of(start)->count + done_before(t);
+	return words[WORD_RETIRED] - block_of(start)->insns_made + done_before(t);
 }
 
 /* ---- running ------------------------------------------------------------------------------------- */
@@ -168,7 +168,8 @@ static void count_up(struct translator *t, const u64 *words)
 	if (words[WORD_LEFT])
 		count_back(t, done_before(t) + 1);
 	else
-		count_back(t, block_of((const struct insn *)(uintptr_t)words[WORD_START])->count);
+		count_back(
+			t, block_of((const struct insn *)(uintptr_t)words[WORD_START])->insns_made);
 }
 
 static no_inline void enter(struct translator *t, const struct translation *translation)
