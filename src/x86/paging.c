@@ -58,14 +58,34 @@ static void page_enter(struct cpu *cpu, u64 linear, enum access_kind kind, unsig
 }
 
 /* A write to a page whose writes had to be announced: do they still? */
-static void page_look_again(struct cpu *cpu, u64 linear, unsigned mode, struct page *page)
+static void page_look_again(
+	struct cpu *cpu, u64 linear, unsigned mode, unsigned index, struct page *page)
 {
 	page->watched = false;
 	cpu->environment->ram_page(cpu, page->physical, PAGE_WRITE, &page->watched);
 	if (page->watched)
 		return;
-	cpu->tlb.current->arrays[mode].physical[tlb_index(linear)] &= ~TLB_WATCHED;
+	cpu->tlb.current->arrays[mode].physical[index] &= ~TLB_WATCHED;
 	tlb_enter(&cpu->tlb, mode, linear, page->physical | page->tag, page->host, TLB_WRITE);
+}
+
+static u64 entry_tag(const struct tlb_entry *entry, enum access_kind kind)
+{
+	return kind == ACCESS_WRITE   ? entry->write
+		: kind == ACCESS_READ ? entry->read
+				      : entry->execute;
+}
+
+/* Is this slot linear's? *is_watched: it may be written, and writes are announced. */
+static bool slot_fits(const struct cpu *cpu, u64 linear, enum access_kind kind, unsigned mode,
+	unsigned index, bool *is_watched)
+{
+	const struct tlb_entry *entry = &cpu->tlb.by_mode[mode][index];
+	u64 tag = entry_tag(entry, kind);
+	*is_watched = tag == TLB_INVALID && kind == ACCESS_WRITE &&
+		entry->read == (linear & PAGE_MASK) && mode != TLB_USER_ALIGNED &&
+		(cpu->tlb.current->arrays[mode].physical[index] & TLB_WATCHED);
+	return tag == (linear & PAGE_MASK) || *is_watched;
 }
 
 /* What the TLB knows already. */
@@ -73,22 +93,19 @@ static bool page_hit(
 	struct cpu *cpu, u64 linear, enum access_kind kind, unsigned mode, struct page *page)
 {
 	unsigned index = tlb_index(linear);
-	const struct tlb_entry *entry = &cpu->tlb.by_mode[mode][index];
-	u64 tag = kind == ACCESS_WRITE ? entry->write
-		: kind == ACCESS_READ  ? entry->read
-				       : entry->execute;
-	bool is_watched = tag == TLB_INVALID && kind == ACCESS_WRITE &&
-		entry->read == (linear & PAGE_MASK) && mode != TLB_USER_ALIGNED &&
-		(cpu->tlb.current->arrays[mode].physical[index] & TLB_WATCHED);
-	if (tag != (linear & PAGE_MASK) && !is_watched)
-		return false;
-	page->host = (u8 *)((linear & PAGE_MASK) + entry->addend);
+	bool is_watched;
+	while (!slot_fits(cpu, linear, kind, mode, index, &is_watched)) {
+		index += TLB_ENTRIES;
+		if (index >= TLB_SLOTS)
+			return false;
+	}
+	page->host = (u8 *)((linear & PAGE_MASK) + cpu->tlb.by_mode[mode][index].addend);
 	u64 physical = cpu->tlb.current->arrays[mode].physical[index];
 	page->physical = physical & PAGE_MASK;
 	page->tag = physical & (TLB_GLOBAL | TLB_LARGE | TLB_HUGE);
 	page->watched = false;
 	if (is_watched)
-		page_look_again(cpu, linear, mode, page);
+		page_look_again(cpu, linear, mode, index, page);
 	return true;
 }
 

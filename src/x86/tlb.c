@@ -56,6 +56,29 @@ static void note_large(struct tlb_array *array, u64 linear, u64 physical)
 
 /* ---- entering ---- */
 
+static void swap_ways(struct tlb_array *array, unsigned index)
+{
+	unsigned other = index + TLB_ENTRIES;
+	struct tlb_entry entry = array->entries[index];
+	u64 physical = array->physical[index];
+	array->entries[index] = array->entries[other];
+	array->physical[index] = array->physical[other];
+	array->entries[other] = entry;
+	array->physical[other] = physical;
+	array->used |= group_bit(other);
+	array->local |= group_bit(index) | group_bit(other);
+}
+
+/* The page's place is free for it, or has it. */
+static void make_place(struct tlb_array *array, unsigned index, u64 page)
+{
+	u64 there = entry_page(&array->entries[index]);
+	if (there == page)
+		return;
+	if (there != TLB_INVALID || entry_page(&array->entries[index + TLB_ENTRIES]) == page)
+		swap_ways(array, index);
+}
+
 /* Of tlb->global_halves. */
 static u8 half_bit(u64 linear)
 {
@@ -71,6 +94,7 @@ void tlb_enter(struct tlb *tlb, enum tlb_mode mode, u64 linear, u64 physical, co
 	u64 page = linear & PAGE_MASK;
 	u64 addend = (u64)(uintptr_t)host - page;
 
+	make_place(array, index, page);
 	if (entry_page(entry) != page || entry->addend != addend ||
 		((array->physical[index] ^ physical) & ~TLB_WATCHED))
 		*entry = empty_entry;
@@ -138,7 +162,7 @@ static void context_create(struct tlb *tlb, struct tlb_context *context)
 {
 	for_each_array(array, context)
 	{
-		for (unsigned index = 0; index < TLB_ENTRIES; index++)
+		for (unsigned index = 0; index < TLB_SLOTS; index++)
 			entry_clear(array, index);
 		array->used = array->local = array->large[0] = array->large[1] = 0;
 		page_filter_clear(&array->writable);
@@ -160,7 +184,7 @@ void tlb_init(struct tlb *tlb)
 {
 	for (unsigned i = 0; i < TLB_CONTEXTS; i++)
 		tlb->contexts[i].last_used = 0;
-	for (unsigned index = 0; index < TLB_ENTRIES; index++)
+	for (unsigned index = 0; index < TLB_SLOTS; index++)
 		tlb->none[index] = empty_entry;
 	tlb->by_mode[TLB_USER_ALIGNED] = tlb->none;
 	tlb->global_halves = 0;
@@ -278,9 +302,10 @@ static void array_drop_page(struct tlb_array *array, u64 linear, u64 regions, un
 	u64 large = (scope & TLB_SCOPE_LOCAL ? array->large[0] : 0) |
 		(scope & TLB_SCOPE_GLOBAL ? array->large[1] : 0);
 
-	if (entry_page(&array->entries[own]) == (linear & PAGE_MASK) &&
-		in_scope(array->physical[own], scope))
-		entry_clear(array, own);
+	for (; own < TLB_SLOTS; own += TLB_ENTRIES)
+		if (entry_page(&array->entries[own]) == (linear & PAGE_MASK) &&
+			in_scope(array->physical[own], scope))
+			entry_clear(array, own);
 	if (unlikely(large & regions))
 		drop_pieces(array, linear, scope);
 }

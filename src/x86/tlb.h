@@ -54,11 +54,17 @@ struct tlb_entry {
  */
 #define TLB_WATCHED BIT(3)
 
-#define TLB_GROUP (TLB_ENTRIES / 64) /* entries a bit of `used` stands for */
+/*
+ * What is displaced from its place goes to the second way, `TLB_ENTRIES` further on, where only a miss looks: two streams at a
+ * distance that maps them to one place (copies within aligned buffers) get along.
+ */
+#define TLB_SLOTS (2 * TLB_ENTRIES)
+
+#define TLB_GROUP (TLB_SLOTS / 64) /* entries a bit of `used` stands for */
 
 struct tlb_array {
-	struct tlb_entry entries[TLB_ENTRIES];
-	u64 physical[TLB_ENTRIES]; /* page's guest-physical address, and the bits above */
+	struct tlb_entry entries[TLB_SLOTS];
+	u64 physical[TLB_SLOTS]; /* page's guest-physical address, and the bits above */
 	/* A bit a group of entries, so that flushes visit only what may be filled. */
 	u64 used;  /* something is entered */
 	u64 local; /* something not global is */
@@ -84,7 +90,7 @@ struct tlb {
 	u64 code_key_global;
 	struct page_filter executed_global;
 	u8 global_halves; /* where global pages may be entered: 1, addresses below 2^47; 2, above */
-	struct tlb_entry none[TLB_ENTRIES]; /* TLB_USER_ALIGNED's */
+	struct tlb_entry none[TLB_SLOTS]; /* TLB_USER_ALIGNED's */
 	struct tlb_context contexts[TLB_CONTEXTS];
 };
 

@@ -51,8 +51,23 @@ static void emit_rip(struct build *b, u32 offset)
 	emit_store(b->code, place_vcpu(OFFSET_REGISTER(RIP)), HOST_ADDRESS);
 }
 
+/* The TLB's second way, with HOST_SCRATCH and HOST_ADDRESS as the check has left them. */
+static void emit_second_way(struct build *b, struct aside *aside, const struct miss *miss)
+{
+	struct code *code = b->code;
+	i32 way = TLB_ENTRIES * (i32)sizeof(struct tlb_entry);
+	code_patch(code, miss->jump, code->at);
+	emit_op_rm(code, 0x3b, true, HOST_SCRATCH, place_base(HOST_ADDRESS, way + miss->tag));
+	aside_jump(aside, emit_jcc(code, 5));
+	emit_load(code, HOST_ADDRESS,
+		place_base(HOST_ADDRESS, way + (i32) __builtin_offsetof(struct tlb_entry, addend)));
+	emit_jmp_to(code, miss->back);
+}
+
 static void aside_emit(struct build *b, struct aside *aside)
 {
+	for (unsigned i = 0; i < aside->miss_count; i++)
+		emit_second_way(b, aside, &aside->misses[i]);
 	const struct translator *t = b->translator;
 	u8 rsp = host_register(RSP);
 	for (unsigned i = 0; i < aside->jump_count; i++)

@@ -16,16 +16,27 @@ enum aside_kind {
 	ASIDE_AVX,   /* or VEX instructions may not run */
 };
 
-#define ASIDE_JUMPS 6
+#define ASIDE_JUMPS 8
 #define ASIDE_MAX (BLOCK_INSNS_MAX * 3 + 8)
 #define EDGES_MAX 2
+
+/* A check that did not find its page in the TLB's first way. */
+struct miss {
+	u32 jump; /* displacement that leads here */
+	u32 back; /* where the addend has been loaded */
+	i32 tag;  /* offset in the entry */
+};
+
+#define MISSES_MAX 2
 
 /* Code that is rarely needed, put behind the block. */
 struct aside {
 	u8 kind;
 	u8 jump_count;
 	u32 jumps[ASIDE_JUMPS]; /* displacements that lead here */
-	u32 back;		/* where it goes on */
+	u8 miss_count;
+	struct miss misses[MISSES_MAX];
+	u32 back; /* where it goes on */
 	const struct insn *insn;
 	u32 offset_next; /* of the next instruction in the page (may be PAGE_SIZE) */
 	struct flags before, after;

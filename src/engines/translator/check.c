@@ -125,9 +125,11 @@ static struct place emit_check(struct build *b, struct aside *aside, const struc
 	emit_op_rr(code, 0x81, true, 4, HOST_SCRATCH);
 	emit_32(code, (u32)mask);
 	emit_op_rm(code, 0x3b, true, HOST_SCRATCH, place_base(HOST_ADDRESS, (i32)tag));
-	aside_jump(aside, emit_jcc(code, 5));
+	struct miss *miss = &aside->misses[aside->miss_count++];
+	*miss = (struct miss){.jump = emit_jcc(code, 5), .tag = (i32)tag};
 	emit_load(code, HOST_ADDRESS,
 		place_base(HOST_ADDRESS, (i32) __builtin_offsetof(struct tlb_entry, addend)));
+	miss->back = code->at;
 	return emit_rest(b, a);
 }
 
