@@ -39,6 +39,8 @@ enum status machine_init(struct machine *machine, const struct machine_parameter
 	machine->code_cache_bytes = parameters->code_cache_bytes ? parameters->code_cache_bytes
 								 : MACHINE_CODE_CACHE_BYTES;
 	machine->counts_insns = parameters->clock == CLOCK_INSTRUCTIONS;
+	machine->translate_after =
+		parameters->translate_after ? parameters->translate_after : MACHINE_TRANSLATE_AFTER;
 	host_lock_init(&machine->lock);
 	for (unsigned i = 0; i < BUS_SPACES; i++)
 		bus_init(&machine->buses[i]);

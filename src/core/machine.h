@@ -16,6 +16,7 @@
 
 #define MACHINE_VCPUS_MAX 32
 #define MACHINE_CODE_CACHE_BYTES ((u64)32 << 20)
+#define MACHINE_TRANSLATE_AFTER 16 /* times that a block has been found */
 
 /* Why a machine ended, or wants to begin anew. */
 enum machine_exit {
@@ -50,6 +51,7 @@ struct machine {
 	u32 pause_requested;	   /* atomic: vCPUs stand still between two instructions */
 	struct host_signal parked; /* a vCPU has come to stand, or the machine has ended */
 	u64 code_cache_bytes;	   /* the most code memory that its engine takes */
+	u64 translate_after;	   /* how often its engine finds a block before it translates it */
 	u64 slowdown;		   /* tests: the engine is made this many times slower; 0, 1: not */
 	/* The board's: puts everything into its power-on state and loads the boot images anew. */
 	void (*reset)(struct machine *machine);
@@ -70,6 +72,7 @@ struct machine_parameters {
 	const struct cpu_model *model;
 	unsigned vcpu_count;
 	u64 code_cache_bytes; /* 0: MACHINE_CODE_CACHE_BYTES */
+	u64 translate_after;  /* 0: MACHINE_TRANSLATE_AFTER */
 };
 
 /* machine is zeroed memory of the caller's. After a failure nothing is left behind. */

@@ -8,7 +8,6 @@
 #include "x86/fpu.h"
 
 #define ARENA_BYTES (12 * MIB)
-#define TRANSLATE_AFTER 16 /* times that a block has been found */
 
 static enum status translator_probe(struct error *error)
 {
@@ -197,7 +196,7 @@ static struct translation *translation_get(struct translator *t, struct block *b
 	if (block->translation)
 		return block->translation;
 	if (block->code_size != SIZE_64 || block == block_single(cache) ||
-		++block->heat < TRANSLATE_AFTER)
+		++block->heat < t->vcpu->machine->translate_after)
 		return NULL;
 	if (!translate_block(t, block)) {
 		t->is_full = true;

@@ -158,6 +158,7 @@ static enum status create_machine(const struct machine_config *config)
 		.model = cpu_model_find(config->cpu),
 		.vcpu_count = config->cpus,
 		.code_cache_bytes = config->code_cache,
+		.translate_after = config->translate_after,
 	};
 	if (!parameters.engine)
 		return error_set(
