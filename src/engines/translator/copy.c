@@ -258,15 +258,26 @@ static void build_memory_form(struct build *b, struct shape *shape)
 	aside_close(b, aside);
 }
 
+/* BT, BTS, BTR, BTC by a register: with memory they reach as far beyond the operand as the register says. */
+static bool is_bit_test(const struct opcode_row *row, u8 opcode)
+{
+	return row->map == 1 &&
+		(opcode == 0xa3 || opcode == 0xab || opcode == 0xb3 || opcode == 0xbb);
+}
+
 /*
  * A guest register in memory as the rm operand may be used where it is, unless 32 bits are written (the upper half must
- * become 0) or the form allows no memory.
+ * become 0), or the form means something else of memory.
  */
 static bool rm_in_place(const struct shape *shape)
 {
+	if (is_bit_test(shape->row, shape->encoding.opcode))
+		return false;
 	if (shape->is_simd || (shape->rm_access & ACCESS_W && shape->rm_bytes == 4))
 		return false;
-	/* XCHG with memory locks. */
+	/* XCHG with memory locks; XADD of a register and itself has two results for one place. */
+	if (shape->row->map == 1 && (shape->encoding.opcode & 0xfe) == 0xc0)
+		return false;
 	return !(shape->row->map == 0 && (shape->encoding.opcode & 0xfe) == 0x86);
 }
 
@@ -339,9 +350,7 @@ static bool is_excluded(const struct insn *insn, const struct shape *shape)
 	/* CMPXCHG has RAX implied; CMPXCHG8B more; bit tests in memory by a register reach beyond the operand. */
 	if (insn->opcode == 0xb0 || insn->opcode == 0xb1 || insn->opcode == 0xc7)
 		return true;
-	bool is_bit_test = insn->opcode == 0xa3 || insn->opcode == 0xab || insn->opcode == 0xb3 ||
-		insn->opcode == 0xbb;
-	if (is_bit_test)
+	if (is_bit_test(row, insn->opcode))
 		return insn->flags & INSN_MEMORY;
 	/* Cache lines: the address counts, and the semantics know how. Fences have no operand. */
 	return insn->opcode == 0xae && insn->flags & INSN_MEMORY;
