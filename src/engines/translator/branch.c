@@ -149,13 +149,12 @@ static bool build_call(struct build *b)
 /* ---- indirect ones ------------------------------------------------------------------------------- */
 
 /*
- * The target is in HOST_SCRATCH, the flags are in memory. A hit goes there, with RSP moved by `stack`; a miss is the
- * semantics', which find everything as it was.
+ * The target is in HOST_SCRATCH, the flags are in memory. Afterwards WORD_TARGET has its page and HOST_ADDRESS the place that knows
+ * its code; a miss is the semantics', which find everything as it was.
  */
-static void emit_indirect(struct build *b, struct aside *aside, i32 stack)
+static void emit_lookup(struct build *b, struct aside *aside)
 {
 	struct code *code = b->code;
-	u8 rsp = host_register(RSP);
 	emit_group1_place(code, 7, false, place_vcpu(OFFSET_OF(pending)), 0);
 	aside_jump(aside, emit_jcc(code, 5));
 	emit_op_rr(code, 0x89, false, HOST_SCRATCH, HOST_ADDRESS);
@@ -179,13 +178,30 @@ static void emit_indirect(struct build *b, struct aside *aside, i32 stack)
 	emit_op_rm(code, 0x3b, true, HOST_SCRATCH, key);
 	aside_jump(aside, emit_jcc(code, 5));
 	code_patch(code, is_good, code->at);
+}
+
+/* To the code that `where` points to, with RSP moved by `stack`. */
+static void emit_arrive(struct build *b, i32 stack, struct place where)
+{
+	struct code *code = b->code;
+	u8 rsp = host_register(RSP);
 	emit_load(code, HOST_SCRATCH, place_vcpu(OFFSET_WORD(WORD_TARGET)));
 	emit_store(code, place_vcpu(OFFSET_WORD(WORD_CODE_BASE)), HOST_SCRATCH);
 	if (stack)
 		emit_lea(code, rsp, place_base(rsp, stack));
-	emit_op_rm(code, 0xff, false, 4,
-		place_base(HOST_ADDRESS, __builtin_offsetof(struct jump_target, code)));
+	emit_op_rm(code, 0xff, false, 4, where);
 	b->ends = true;
+}
+
+static struct place target_code(void)
+{
+	return place_base(HOST_ADDRESS, __builtin_offsetof(struct jump_target, code));
+}
+
+static void emit_indirect(struct build *b, struct aside *aside, i32 stack)
+{
+	emit_lookup(b, aside);
+	emit_arrive(b, stack, target_code());
 }
 
 _Static_assert(sizeof(struct jump_target) == 32, "the lookup multiplies by shifting");
@@ -224,18 +240,19 @@ static bool build_jmp_indirect(struct build *b)
 	return true;
 }
 
-/* The stack is checked first, and the return address stored: the semantics store it again if they must. */
+/* The return address is stored when all is known: it may lie over the operand, which the semantics would read again. */
 static bool build_call_indirect(struct build *b)
 {
+	struct place code = place_vcpu(OFFSET_WORD(WORD_TARGET_CODE));
 	flags_to_memory(b->code, &b->flags);
 	b->flags.in_host = false;
 	struct aside *aside = aside_open(b, ASIDE_LEAVE);
 	emit_target(b, aside);
-	emit_store(b->code, place_vcpu(OFFSET_WORD(WORD_TARGET)), HOST_SCRATCH);
-	struct place place = check_register(b, aside, RSP, -8, 8, true);
-	emit_return_address(b, place);
-	emit_load(b->code, HOST_SCRATCH, place_vcpu(OFFSET_WORD(WORD_TARGET)));
-	emit_indirect(b, aside, -8);
+	emit_lookup(b, aside);
+	emit_load(b->code, HOST_SCRATCH, target_code());
+	emit_store(b->code, code, HOST_SCRATCH);
+	emit_return_address(b, check_register(b, aside, RSP, -8, 8, true));
+	emit_arrive(b, -8, code);
 	return true;
 }
 

@@ -46,7 +46,8 @@ enum engine_word {
 	WORD_JUMPS,	      /* struct jump_target[]: indirect jumps by target */
 	WORD_EDGE,	      /* struct edge by which control left, or NULL */
 	WORD_HOST_RSP,	      /* the stack of whoever entered */
-	WORD_TARGET,	      /* of an indirect call while the stack is checked */
+	WORD_TARGET,	      /* the page of an indirect jump's target */
+	WORD_TARGET_CODE,     /* and its code, while an indirect call's stack is checked */
 	WORD_FPU_LIVE,	      /* the guest's XMM registers and MXCSR are in the host's */
 	WORD_FPU_WAS_LIVE,
 	WORD_RETIRED, /* counted mode: instructions up to the current block's start */
