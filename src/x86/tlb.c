@@ -11,7 +11,7 @@ static u64 group_bit(unsigned index)
 static void entry_clear(struct tlb_array *array, unsigned index)
 {
 	array->entries[index] = empty_entry;
-	array->physical[index] = TLB_INVALID;
+	array->physical[index] = TLB_GLOBAL; /* nothing for a flush of what is not */
 }
 
 /* The linear page that an entry is about, or TLB_INVALID. */

@@ -35,7 +35,11 @@ enum tlb_mode {
 	TLB_MODES_FILLED = TLB_USER_ALIGNED
 };
 
-#define TLB_INVALID ((u64)1) /* no page: page addresses have low bits clear */
+/*
+ * No page. Translated code looks for page addresses with the bits below the operand's alignment: not one of these either,
+ * or an unaligned access to page 0 would find it.
+ */
+#define TLB_INVALID BIT(11)
 
 struct tlb_entry {
 	u64 read;    /* linear page address that may be read here, or TLB_INVALID */

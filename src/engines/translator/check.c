@@ -134,6 +134,7 @@ static struct place emit_check(struct build *b, struct aside *aside, const struc
 }
 
 _Static_assert(sizeof(struct tlb_entry) == 32, "the check multiplies by shifting");
+_Static_assert(TLB_INVALID >= 64 && TLB_INVALID < PAGE_SIZE, "no address to look for is this");
 
 struct place check_operand(
 	struct build *b, struct aside *aside, unsigned bytes, bool is_write, bool must_be_aligned)
