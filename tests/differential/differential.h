@@ -105,6 +105,8 @@ void random_data(struct random *random, u8 *data, u64 bytes);
 bool case_generate(struct test_case *test, u64 seed, unsigned row, unsigned number);
 /* NULL if the row is tested, or why not; "" in reasons of the host is never given. */
 const char *row_untestable(const struct opcode_row *row);
+/* The bits of RFLAGS that enum row_flag's bits mean. */
+u32 rflags_of(u16 row_flags);
 
 /* ---- native.c ------------------------------------------------------------------------------------ */
 

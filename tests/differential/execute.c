@@ -31,26 +31,12 @@ static u8 template[DATA_PAGES * 4096];
 
 /* ---- what counts --------------------------------------------------------------------------------- */
 
-static u64 rflags_of(u16 row_flags)
-{
-	static const struct {
-		u16 flag;
-		u32 rflags;
-	} map[] = {{ROW_FLAG_O, RFLAGS_OF}, {ROW_FLAG_S, RFLAGS_SF}, {ROW_FLAG_Z, RFLAGS_ZF},
-		{ROW_FLAG_A, RFLAGS_AF}, {ROW_FLAG_P, RFLAGS_PF}, {ROW_FLAG_C, RFLAGS_CF}};
-	u64 result = 0;
-	for (unsigned i = 0; i < ARRAY_SIZE(map); i++)
-		if (row_flags & map[i].flag)
-			result |= map[i].rflags;
-	return result;
-}
-
 static u64 flags_compared(const struct test_case *test, const struct outcome *native)
 {
 	u64 mask = RFLAGS_ARITHMETIC | RFLAGS_DF;
 	if (native->faulted)
 		return mask;
-	return mask & ~rflags_of(opcode_rows[test->row].flags_undefined);
+	return mask & ~(u64)rflags_of(opcode_rows[test->row].flags_undefined);
 }
 
 /* ---- where processors differ --------------------------------------------------------------------- */

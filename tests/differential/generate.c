@@ -83,6 +83,22 @@ const char *row_untestable(const struct opcode_row *row)
 	return NULL;
 }
 
+/* ---- flags -------------------------------------------------------------------------------------- */
+
+u32 rflags_of(u16 row_flags)
+{
+	static const struct {
+		u16 flag;
+		u32 rflags;
+	} map[] = {{ROW_FLAG_O, RFLAGS_OF}, {ROW_FLAG_S, RFLAGS_SF}, {ROW_FLAG_Z, RFLAGS_ZF},
+		{ROW_FLAG_A, RFLAGS_AF}, {ROW_FLAG_P, RFLAGS_PF}, {ROW_FLAG_C, RFLAGS_CF}};
+	u32 result = 0;
+	for (unsigned i = 0; i < ARRAY_SIZE(map); i++)
+		if (row_flags & map[i].flag)
+			result |= map[i].rflags;
+	return result;
+}
+
 /* ---- bytes --------------------------------------------------------------------------------------- */
 
 static void emit(struct test_case *test, unsigned byte)

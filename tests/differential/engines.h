@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tests of the translator against the interpreter: the same program from the same state on whole machines, one an engine, whose
+ * registers, memory, page tables and exception frames must be the same afterwards. What the interpreter does is right
+ * because execute.c compares that with the real processor.
+ */
+#ifndef TESTS_DIFFERENTIAL_ENGINES_H
+#define TESTS_DIFFERENTIAL_ENGINES_H
+
+#include "tests/differential/differential.h"
+
+#define PROGRAM_BYTES 1024
+
+/* A 32-bit counter that programs may count down, at an absolute address: for their loops. */
+#define COUNTER_LINEAR ((u64)0x10005000)
+
+struct program {
+	u64 at; /* on the code's pages, which are HLTs elsewhere */
+	u8 bytes[PROGRAM_BYTES];
+	unsigned length;
+	bool is_user;	   /* CPL 3: HLT is #GP, whose handler halts */
+	unsigned cut;	   /* with exact counts: a stop after so many instructions, too; 0: none */
+	u32 counter;	   /* at COUNTER_LINEAR */
+	u32 flags_ignored; /* of RFLAGS, in the exception's frame, too */
+	struct state before;
+	const struct test_case *patches; /* of the data */
+};
+
+enum verdict {
+	VERDICT_SAME,
+	VERDICT_DIFFERENT,
+	VERDICT_ENDLESS /* the interpreter does not come to its end */
+};
+
+void engines_init(void);
+/* Runs it twice, with an empty TLB and again. text: what differs. */
+enum verdict engines_run(
+	const struct program *program, const u8 *template, char *text, size_t size);
+
+/* ---- blocks.c ------------------------------------------------------------------------------------ */
+
+/* Random programs; returns how many differ. Each is minimised and printed. */
+unsigned blocks_run(u64 seed, long number, unsigned count, unsigned shown);
+
+#endif
