@@ -97,9 +97,28 @@ static void jump_over(struct build *b, u32 displacement_at)
 	code_patch(b->code, displacement_at, b->code->at);
 }
 
+/* Forward within the page: the conditional jump is the edge. */
+static void build_jcc_edge(struct build *b)
+{
+	unsigned number = b->edge_count++;
+	struct edge *edge = &b->edges[number];
+	struct aside *aside = aside_open(b, ASIDE_EDGE);
+	*edge = (struct edge){.flags_saved = b->flags.in_memory};
+	aside->edge = number;
+	edge->jump = emit_jcc(b->code, b->insn->opcode & 15);
+	aside_jump(aside, edge->jump);
+}
+
 static bool build_jcc(struct build *b)
 {
+	i64 target = relative_target(b);
 	flags_to_host(b->code, &b->flags);
+	if (target > b->block->offset && !needs_key(target)) {
+		build_jcc_edge(b);
+		build_edge_to(b, b->offset_next, ASIDE_EDGE, 0);
+		b->ends = true;
+		return true;
+	}
 	u32 not_taken = emit_jcc(b->code, (b->insn->opcode & 15) ^ 1);
 	build_edge_to(b, relative_target(b), ASIDE_EDGE, 0);
 	jump_over(b, not_taken);
@@ -149,8 +168,8 @@ static bool build_call(struct build *b)
 /* ---- indirect ones ------------------------------------------------------------------------------- */
 
 /*
- * The target is in HOST_SCRATCH, the flags are in memory. Afterwards WORD_TARGET has its page and HOST_ADDRESS the place that knows
- * its code; a miss is the semantics', which find everything as it was.
+ * The target is in HOST_SCRATCH, the flags are in memory. Afterwards HOST_SCRATCH has its page and HOST_ADDRESS the place that
+ * knows its code; a miss is the semantics', which find everything as it was.
  */
 static void emit_lookup(struct build *b, struct aside *aside)
 {
@@ -161,31 +180,20 @@ static void emit_lookup(struct build *b, struct aside *aside)
 	emit_op_rr(code, 0x81, false, 4, HOST_ADDRESS);
 	emit_32(code, JUMP_TARGETS - 1);
 	emit_op_rr(code, 0xc1, false, 4, HOST_ADDRESS);
-	emit_8(code, 5);
+	emit_8(code, 4);
 	emit_op_rm(code, 0x03, true, HOST_ADDRESS, place_vcpu(OFFSET_WORD(WORD_JUMPS)));
 	emit_op_rm(code, 0x3b, true, HOST_SCRATCH,
 		place_base(HOST_ADDRESS, __builtin_offsetof(struct jump_target, linear)));
 	aside_jump(aside, emit_jcc(code, 5));
 	emit_op_rr(code, 0x81, true, 4, HOST_SCRATCH);
 	emit_32(code, (u32)PAGE_MASK);
-	/* The page is needed after the key has been compared. */
-	emit_store(code, place_vcpu(OFFSET_WORD(WORD_TARGET)), HOST_SCRATCH);
-	emit_load(code, HOST_SCRATCH, place_vcpu(OFFSET_WORD(WORD_CODE_KEY)));
-	struct place key = place_base(HOST_ADDRESS, __builtin_offsetof(struct jump_target, key));
-	emit_op_rm(code, 0x3b, true, HOST_SCRATCH, key);
-	u32 is_good = emit_jcc(code, 4);
-	emit_load(code, HOST_SCRATCH, place_vcpu(OFFSET_WORD(WORD_CODE_KEY_GLOBAL)));
-	emit_op_rm(code, 0x3b, true, HOST_SCRATCH, key);
-	aside_jump(aside, emit_jcc(code, 5));
-	code_patch(code, is_good, code->at);
 }
 
-/* To the code that `where` points to, with RSP moved by `stack`. */
+/* To the code that `where` points to, in the page in HOST_SCRATCH, with RSP moved by `stack`. */
 static void emit_arrive(struct build *b, i32 stack, struct place where)
 {
 	struct code *code = b->code;
 	u8 rsp = host_register(RSP);
-	emit_load(code, HOST_SCRATCH, place_vcpu(OFFSET_WORD(WORD_TARGET)));
 	emit_store(code, place_vcpu(OFFSET_WORD(WORD_CODE_BASE)), HOST_SCRATCH);
 	if (stack)
 		emit_lea(code, rsp, place_base(rsp, stack));
@@ -204,7 +212,7 @@ static void emit_indirect(struct build *b, struct aside *aside, i32 stack)
 	emit_arrive(b, stack, target_code());
 }
 
-_Static_assert(sizeof(struct jump_target) == 32, "the lookup multiplies by shifting");
+_Static_assert(sizeof(struct jump_target) == 16, "the lookup multiplies by shifting");
 
 static bool build_ret(struct build *b, i32 more)
 {
@@ -249,9 +257,11 @@ static bool build_call_indirect(struct build *b)
 	struct aside *aside = aside_open(b, ASIDE_LEAVE);
 	emit_target(b, aside);
 	emit_lookup(b, aside);
+	emit_store(b->code, place_vcpu(OFFSET_WORD(WORD_TARGET)), HOST_SCRATCH);
 	emit_load(b->code, HOST_SCRATCH, target_code());
 	emit_store(b->code, code, HOST_SCRATCH);
 	emit_return_address(b, check_register(b, aside, RSP, -8, 8, true));
+	emit_load(b->code, HOST_SCRATCH, place_vcpu(OFFSET_WORD(WORD_TARGET)));
 	emit_arrive(b, -8, code);
 	return true;
 }

@@ -4,7 +4,7 @@
 
 void emit_8(struct code *code, unsigned value)
 {
-	if (unlikely(code->at >= code->bytes)) {
+	if (unlikely(code->at >= code->limit)) {
 		code->is_full = true;
 		return;
 	}
@@ -13,7 +13,7 @@ void emit_8(struct code *code, unsigned value)
 
 void emit_bytes(struct code *code, const void *bytes, unsigned count)
 {
-	if (unlikely(count > code->bytes - code->at)) {
+	if (unlikely(count > code->limit - code->at)) {
 		code->is_full = true;
 		return;
 	}

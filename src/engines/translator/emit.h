@@ -12,8 +12,7 @@
 struct code {
 	u8 *write;
 	const u8 *execute;
-	u32 bytes;
-	u32 at;
+	u32 at, limit;
 	bool is_full;
 };
 

@@ -46,7 +46,7 @@ enum engine_word {
 	WORD_JUMPS,	      /* struct jump_target[]: indirect jumps by target */
 	WORD_EDGE,	      /* struct edge by which control left, or NULL */
 	WORD_HOST_RSP,	      /* the stack of whoever entered */
-	WORD_TARGET,	      /* the page of an indirect jump's target */
+	WORD_TARGET,	      /* of an indirect call while the stack is checked: its page */
 	WORD_TARGET_CODE,     /* and its code, while an indirect call's stack is checked */
 	WORD_FPU_LIVE,	      /* the guest's XMM registers and MXCSR are in the host's */
 	WORD_FPU_WAS_LIVE,
@@ -73,14 +73,13 @@ enum fpu_live {
 		(i32)sizeof(struct segment) * (i32)(number) + \
 		(i32) __builtin_offsetof(struct segment, base))
 
-#define JUMP_TARGETS 4096 /* a power of two */
+#define JUMP_TARGETS 8192 /* a power of two */
+#define JUMP_TABLES 4
 
-/* Found by the target's low bits; a hit when linear and key are the same. */
+/* Found by the target's low bits. All in a table were found under one key: while another is in force, another table is. */
 struct jump_target {
 	u64 linear;
-	u64 key;
 	const u8 *code;
-	u64 padding;
 };
 
 #endif

@@ -8,6 +8,7 @@
 #include "x86/fpu.h"
 
 #define ARENA_BYTES (12 * MIB)
+#define JUMPS_BYTES (JUMP_TABLES * JUMP_TARGETS * sizeof(struct jump_target))
 
 static enum status translator_probe(struct error *error)
 {
@@ -27,10 +28,32 @@ static void machine_detach(struct machine *machine) {}
 
 /* ---- the code memory ----------------------------------------------------------------------------- */
 
+static void table_forget(struct jump_table *table, u64 key)
+{
+	table->key = key;
+	for (unsigned i = 0; i < JUMP_TARGETS; i++)
+		table->targets[i] = (struct jump_target){.linear = ~(u64)0};
+}
+
 static void jumps_forget(struct translator *t)
 {
-	for (unsigned i = 0; i < JUMP_TARGETS; i++)
-		t->jumps[i] = (struct jump_target){.linear = ~(u64)0};
+	for (unsigned i = 0; i < JUMP_TABLES; i++)
+		if (t->tables[i].key)
+			table_forget(&t->tables[i], 0);
+}
+
+/* The one of a key: there already, or in place of the one not used for the longest time. */
+static struct jump_table *table_get(struct translator *t, u64 key)
+{
+	struct jump_table *oldest = t->tables;
+	for (unsigned i = 0; i < JUMP_TABLES; i++) {
+		if (t->tables[i].key == key)
+			return &t->tables[i];
+		if (t->tables[i].used < oldest->used)
+			oldest = &t->tables[i];
+	}
+	table_forget(oldest, key);
+	return oldest;
 }
 
 static void block_dropped(struct block_cache *cache, struct block *block)
@@ -42,6 +65,7 @@ static void all_dropped(struct block_cache *cache)
 {
 	struct translator *t = container_of(cache, struct translator, loop.cache);
 	t->code.at = t->thunks_end;
+	t->aside_at = t->aside_begin;
 	t->counts.flushed++;
 	t->vcpu->cpu.engine_words[WORD_EDGE] = 0;
 	jumps_forget(t);
@@ -50,8 +74,8 @@ static void all_dropped(struct block_cache *cache)
 static void translator_free(struct translator *t)
 {
 	host_code_memory_put(&t->memory);
-	if (t->jumps)
-		host_memory_put(t->jumps, JUMP_TARGETS * sizeof(*t->jumps));
+	if (t->tables[0].targets)
+		host_memory_put(t->tables[0].targets, JUMPS_BYTES);
 	if (t->build)
 		host_memory_put(t->build, sizeof(*t->build));
 	host_memory_put(t, sizeof(*t));
@@ -65,13 +89,15 @@ static u64 code_bytes(const struct vcpu *vcpu)
 
 static bool memory_get(struct translator *t)
 {
-	t->jumps = host_memory_get(JUMP_TARGETS * sizeof(*t->jumps));
+	struct jump_target *targets = host_memory_get(JUMPS_BYTES);
+	for (unsigned i = 0; i < JUMP_TABLES; i++)
+		t->tables[i].targets = targets ? targets + i * JUMP_TARGETS : NULL;
 	t->build = host_memory_get(sizeof(*t->build));
-	if (!t->jumps || !t->build || !host_code_memory_get(code_bytes(t->vcpu), &t->memory))
+	if (!targets || !t->build || !host_code_memory_get(code_bytes(t->vcpu), &t->memory))
 		return false;
 	t->code = (struct code){.write = t->memory.write,
 		.execute = t->memory.execute,
-		.bytes = (u32)t->memory.bytes};
+		.limit = (u32)t->memory.bytes / 2};
 	return true;
 }
 
@@ -89,8 +115,7 @@ static enum status vcpu_attach(struct vcpu *vcpu)
 		return status;
 	}
 	thunks_make(t);
-	jumps_forget(t);
-	vcpu->cpu.engine_words[WORD_JUMPS] = (u64)(uintptr_t)t->jumps;
+	t->aside_begin = t->aside_at = t->code.limit;
 	t->loop.cache.dropped = block_dropped;
 	t->loop.cache.all_dropped = all_dropped;
 	vcpu->engine = t;
@@ -205,16 +230,30 @@ static struct translation *translation_get(struct translator *t, struct block *b
 	return block->translation;
 }
 
+/*
+ * Under which key indirect jumps are looked up: a kernel goes to its own pages, which are global, whatever address space it is
+ * in.
+ */
+static u64 jumps_key(const struct cpu *cpu)
+{
+	return cpu->cpl == 3 || !(cpu->cr4 & CR4_PGE) ? block_key(cpu, cpu->code_key)
+						      : block_key(cpu, cpu->code_key_global);
+}
+
 /* Where control has come to is where the edge and indirect jumps lead from now on. */
 static void remember(struct translator *t, struct translation *translation, u64 left)
 {
 	struct cpu *cpu = &t->vcpu->cpu;
 	u64 linear = cpu->regs[RIP], key = block_jump_entry(&t->loop.cache, linear)->key;
 	struct edge *edge = (struct edge *)(uintptr_t)left;
+	struct jump_table *table = table_get(t, jumps_key(cpu));
+	table->used = ++t->uses;
+	cpu->engine_words[WORD_JUMPS] = (u64)(uintptr_t)table->targets;
 	cpu->engine_words[WORD_CODE_KEY] = block_key(cpu, cpu->code_key);
 	cpu->engine_words[WORD_CODE_KEY_GLOBAL] = block_key(cpu, cpu->code_key_global);
-	t->jumps[linear & (JUMP_TARGETS - 1)] = (struct jump_target){
-		.linear = linear, .key = key, .code = t->code.execute + translation->entry_saved};
+	if (key == table->key)
+		table->targets[linear & (JUMP_TARGETS - 1)] = (struct jump_target){
+			.linear = linear, .code = t->code.execute + translation->entry_saved};
 	if (edge)
 		edge_link(
 			t, edge, translation, key, key == cpu->engine_words[WORD_CODE_KEY_GLOBAL]);

@@ -124,11 +124,24 @@ static void build_body(struct build *b)
 		build_edge_to(b, b->offset_next, ASIDE_NEXT, 0);
 }
 
-static void build_finish(struct build *b, struct translation *t, u32 begin)
+/* The pieces beside the block go to the other half. */
+static void build_asides(struct build *b, struct translation *t)
+{
+	struct translator *translator = b->translator;
+	struct code body = *b->code;
+	b->code->at = t->aside_begin = translator->aside_at;
+	b->code->limit = (u32)translator->memory.bytes;
+	aside_emit_all(b);
+	t->aside_end = b->code->at;
+	b->code->at = body.at;
+	b->code->limit = body.limit;
+}
+
+static void build_finish(struct build *b, struct translation *t)
 {
 	memcpy(t->edges, b->edges, b->edge_count * sizeof(b->edges[0]));
 	t->edge_count = b->edge_count;
-	t->end = b->code->at;
+	b->translator->aside_at = t->aside_end;
 	b->block->translation = t;
 	b->translator->counts.translated++;
 }
@@ -138,11 +151,11 @@ bool translate_block(struct translator *translator, struct block *block)
 	struct build *b = translator->build;
 	struct translation *t = block_cache_take(
 		&translator->loop.cache, sizeof(*t) + EDGES_MAX * sizeof(struct edge));
-	u32 begin = translator->code.at;
 	if (!t)
 		return false;
 	memset(t, 0, sizeof(*t));
 	t->block = block;
+	t->begin = translator->code.at;
 	t->edges = (struct edge *)(t + 1);
 	b->translator = translator;
 	b->code = &translator->code;
@@ -155,12 +168,13 @@ bool translate_block(struct translator *translator, struct block *block)
 	if (translator->is_counted)
 		build_count(b);
 	build_body(b);
-	aside_emit_all(b);
+	t->end = b->code->at;
+	build_asides(b, t);
 	if (b->code->is_full) {
-		b->code->at = begin;
+		b->code->at = t->begin;
 		b->code->is_full = false;
 		return false;
 	}
-	build_finish(b, t, begin);
+	build_finish(b, t);
 	return true;
 }

@@ -30,10 +30,11 @@ struct edge {
 
 struct translation {
 	struct block *block;
-	u32 entry_host;	 /* guest flags are in the host's */
-	u32 entry_saved; /* they are in memory */
-	u32 dropped;	 /* where a dropped translation's entry jumps to */
-	u32 end;
+	u32 entry_host;		    /* guest flags are in the host's */
+	u32 entry_saved;	    /* they are in memory */
+	u32 dropped;		    /* where a dropped translation's entry jumps to */
+	u32 begin, end;		    /* the block's own code */
+	u32 aside_begin, aside_end; /* the pieces beside it, and the edges' keys */
 	struct edge *incoming;
 	struct edge *edges;
 	u32 edge_count;
@@ -45,12 +46,22 @@ struct translator {
 	struct loop loop; /* first: engines/blocks/loop.h */
 	struct vcpu *vcpu;
 	struct host_code_memory memory;
+	/*
+	 * Code memory has two halves: what runs mostly, packed closely, and the pieces beside it (aside.c). `code` writes to
+	 * the first; aside_at is where the second is filled to.
+	 */
 	struct code code;
-	u32 thunks_end;
+	u32 thunks_end, aside_begin, aside_at;
 	/* Offsets of the common pieces (thunks.c). */
 	u32 thunk_enter, thunk_leave, thunk_insn, thunk_insn_fpu, thunk_insn_end, thunk_fpu_load,
 		thunk_avx_load;
-	struct jump_target *jumps;
+	/* Indirect jumps' targets, by the key under which they were found. */
+	struct jump_table {
+		u64 key; /* 0: empty */
+		u64 used;
+		struct jump_target *targets;
+	} tables[JUMP_TABLES];
+	u64 uses;
 	struct build *build; /* what translating one block needs */
 	bool is_full;	     /* the code memory or the arena is: all goes before the next block */
 	bool is_counted;     /* exact instruction counts, which cost */
