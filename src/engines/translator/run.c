@@ -7,7 +7,9 @@
 #include "engines/translator/build.h"
 #include "x86/fpu.h"
 
-#define ARENA_BYTES (12 * MIB)
+/* Decoded blocks, about as much as translations of them take. */
+#define ARENA_BYTES_MIN (12 * MIB)
+#define ARENA_BYTES_ALL (24 * MIB) /* of a machine */
 #define JUMPS_BYTES (JUMP_TABLES * JUMP_TARGETS * sizeof(struct jump_target))
 
 static enum status translator_probe(struct error *error)
@@ -87,6 +89,11 @@ static u64 code_bytes(const struct vcpu *vcpu)
 	return vcpu->machine->code_cache_bytes / vcpu->cpu.cpu_count & PAGE_MASK;
 }
 
+static u64 arena_bytes(const struct vcpu *vcpu)
+{
+	return MAX((u64)ARENA_BYTES_ALL / vcpu->cpu.cpu_count & PAGE_MASK, (u64)ARENA_BYTES_MIN);
+}
+
 static bool memory_get(struct translator *t)
 {
 	struct jump_target *targets = host_memory_get(JUMPS_BYTES);
@@ -109,7 +116,7 @@ static enum status vcpu_attach(struct vcpu *vcpu)
 	t->vcpu = vcpu;
 	t->is_counted = vcpu->machine->counts_insns;
 	enum status status =
-		memory_get(t) ? loop_init(&t->loop, vcpu, ARENA_BYTES) : STATUS_NO_MEMORY;
+		memory_get(t) ? loop_init(&t->loop, vcpu, arena_bytes(vcpu)) : STATUS_NO_MEMORY;
 	if (status != STATUS_OK) {
 		translator_free(t);
 		return status;
