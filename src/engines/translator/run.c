@@ -122,6 +122,7 @@ static enum status vcpu_attach(struct vcpu *vcpu)
 		return status;
 	}
 	thunks_make(t);
+	host_code_named(t->code.execute, t->thunks_end, "lodge:thunks");
 	t->aside_begin = t->aside_at = t->code.limit;
 	t->loop.cache.dropped = block_dropped;
 	t->loop.cache.all_dropped = all_dropped;

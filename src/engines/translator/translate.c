@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* One decoded block becomes host code. */
 #include "base/memory.h"
+#include "base/text.h"
 #include "engines/translator/build.h"
 
 /* Rows after which the FPU's state in memory is what counts. */
@@ -137,6 +138,16 @@ static void build_asides(struct build *b, struct translation *t)
 	b->code->limit = body.limit;
 }
 
+/* For a profiler: by the linear address at which the block was found. */
+static void name_range(const struct translator *t, const char *kind, u32 begin, u32 end)
+{
+	char name[48];
+	struct text text;
+	text_init(&text, name, sizeof(name));
+	text_format(&text, "%s:%llx", kind, (unsigned long long)t->vcpu->cpu.regs[RIP]);
+	host_code_named(t->code.execute + begin, end - begin, name);
+}
+
 static void build_finish(struct build *b, struct translation *t)
 {
 	memcpy(t->edges, b->edges, b->edge_count * sizeof(b->edges[0]));
@@ -144,6 +155,10 @@ static void build_finish(struct build *b, struct translation *t)
 	b->translator->aside_at = t->aside_end;
 	b->block->translation = t;
 	b->translator->counts.translated++;
+	if (host_code_naming_is_wanted()) {
+		name_range(b->translator, "guest", t->begin, t->end);
+		name_range(b->translator, "aside", t->aside_begin, t->aside_end);
+	}
 }
 
 bool translate_block(struct translator *translator, struct block *block)
