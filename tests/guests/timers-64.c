@@ -86,15 +86,17 @@ static void test_apic_timer(void)
 	__asm__ volatile("sti; nop; nop; cli");
 	value("expired while masked", ticks);
 	/* dividers: by 128 runs slower than by 1 */
-	u64 t[2];
-	for (int i = 0; i < 2; i++) {
-		apic_write(0x3e0, i ? 0xa : 0xb);
+	u64 t[2] = {~0ul, ~0ul};
+	for (int i = 0; i < 6; i++) { /* the shorter of three: a busy host may stop us at any time */
+		apic_write(0x3e0, i % 2 ? 0xa : 0xb);
 		apic_write(0x320, 0x10000 | 0x52);
 		u64 from = rdtsc();
 		apic_write(0x380, 40000);
 		while (apic_read(0x390))
 			;
-		t[i] = rdtsc() - from;
+		u64 took = rdtsc() - from;
+		if (took < t[i % 2])
+			t[i % 2] = took;
 	}
 	check("divide by 128 is slower than by 1, more than thirty times", t[1] > t[0] * 30);
 	apic_write(0x3e0, 0xb);
