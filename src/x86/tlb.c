@@ -41,17 +41,33 @@ static u64 entry_page(const struct tlb_entry *entry)
 
 /* ---- large pages ---- */
 
-/* A bit of array->large for the region of linear, 4 MiB or 1 GiB, in which one address is enough to drop all. */
-static u64 region_bit(u64 linear, bool is_huge)
+/* The region of linear, 4 MiB or 1 GiB, in which one address is enough to drop all: its number in array->large. */
+static u64 region_number(u64 linear, bool is_huge)
 {
-	u64 number = is_huge ? ~(linear >> 30) : linear >> 22;
-	return BIT(page_filter_hash(number) >> 58);
+	return is_huge ? ~(linear >> 30) : linear >> 22;
 }
 
 static void note_large(struct tlb_array *array, u64 linear, u64 physical)
 {
 	if (physical & (TLB_LARGE | TLB_HUGE))
-		array->large[physical & TLB_GLOBAL] |= region_bit(linear, physical & TLB_HUGE);
+		page_filter_add(&array->large[physical & TLB_GLOBAL],
+			region_number(linear, physical & TLB_HUGE));
+}
+
+static bool may_have_pieces(const struct tlb_array *array, u64 linear, bool is_global)
+{
+	const struct page_filter *filter = &array->large[is_global];
+	return filter->is_filled &&
+		(page_filter_may_hold(filter, region_number(linear, false)) ||
+			page_filter_may_hold(filter, region_number(linear, true)));
+}
+
+static void array_is_empty(struct tlb_array *array)
+{
+	array->used = array->local = 0;
+	page_filter_clear(&array->large[0]);
+	page_filter_clear(&array->large[1]);
+	page_filter_clear(&array->writable);
 }
 
 /* ---- entering ---- */
@@ -164,8 +180,7 @@ static void context_create(struct tlb *tlb, struct tlb_context *context)
 	{
 		for (unsigned index = 0; index < TLB_SLOTS; index++)
 			entry_clear(array, index);
-		array->used = array->local = array->large[0] = array->large[1] = 0;
-		page_filter_clear(&array->writable);
+		array_is_empty(array);
 	}
 	renew_key(tlb, context);
 }
@@ -210,7 +225,8 @@ static void context_flush_non_global(struct tlb *tlb, struct tlb_context *contex
 			if (!(array->physical[index] & TLB_GLOBAL))
 				entry_clear(array, index);
 		}
-		array->local = array->large[0] = 0;
+		array->local = 0;
+		page_filter_clear(&array->large[0]);
 	}
 	if (context->executed.is_filled)
 		renew_key(tlb, context);
@@ -252,8 +268,7 @@ void tlb_flush_used(struct tlb *tlb)
 		for_each_array(array, context)
 		{
 			for_each_in_groups(index, array->used) entry_clear(array, index);
-			array->used = array->local = array->large[0] = array->large[1] = 0;
-			page_filter_clear(&array->writable);
+			array_is_empty(array);
 		}
 	}
 	tlb->global_halves = 0;
@@ -280,7 +295,8 @@ static bool in_scope(u64 physical, unsigned scope)
 /* Of a large page there may be any number of 4 KiB pieces here. Afterwards it is known exactly where there are some. */
 static void drop_pieces(struct tlb_array *array, u64 linear, unsigned scope)
 {
-	array->large[0] = array->large[1] = 0;
+	page_filter_clear(&array->large[0]);
+	page_filter_clear(&array->large[1]);
 	for_each_in_groups(index, array->used)
 	{
 		u64 physical = array->physical[index];
@@ -295,26 +311,22 @@ static void drop_pieces(struct tlb_array *array, u64 linear, unsigned scope)
 	}
 }
 
-/* regions: the bits of array->large that may stand for linear's large page. */
-static void array_drop_page(struct tlb_array *array, u64 linear, u64 regions, unsigned scope)
+static void array_drop_page(struct tlb_array *array, u64 linear, unsigned scope)
 {
 	unsigned own = tlb_index(linear);
-	u64 large = (scope & TLB_SCOPE_LOCAL ? array->large[0] : 0) |
-		(scope & TLB_SCOPE_GLOBAL ? array->large[1] : 0);
-
 	for (; own < TLB_SLOTS; own += TLB_ENTRIES)
 		if (entry_page(&array->entries[own]) == (linear & PAGE_MASK) &&
 			in_scope(array->physical[own], scope))
 			entry_clear(array, own);
-	if (unlikely(large & regions))
+	if (((scope & TLB_SCOPE_LOCAL) && may_have_pieces(array, linear, false)) ||
+		((scope & TLB_SCOPE_GLOBAL) && may_have_pieces(array, linear, true)))
 		drop_pieces(array, linear, scope);
 }
 
 static void context_drop_page(
 	struct tlb *tlb, struct tlb_context *context, u64 linear, unsigned scope)
 {
-	u64 regions = region_bit(linear, false) | region_bit(linear, true);
-	for_each_array(array, context) array_drop_page(array, linear, regions, scope);
+	for_each_array(array, context) array_drop_page(array, linear, scope);
 	if ((scope & TLB_SCOPE_LOCAL) && may_be_executed(&context->executed, linear))
 		renew_key(tlb, context);
 }

@@ -70,10 +70,9 @@ struct tlb_array {
 	struct tlb_entry entries[TLB_SLOTS];
 	u64 physical[TLB_SLOTS]; /* page's guest-physical address, and the bits above */
 	/* A bit a group of entries, so that flushes visit only what may be filled. */
-	u64 used;  /* something is entered */
-	u64 local; /* something not global is */
-	/* Where there may be pieces of large pages: hashes of their regions; [1]: of global ones. */
-	u64 large[2];
+	u64 used;		     /* something is entered */
+	u64 local;		     /* something not global is */
+	struct page_filter large[2]; /* regions with pieces of large pages; [1]: of global ones */
 	struct page_filter writable; /* guest-physical pages that may be entered for writing */
 };
 
