@@ -65,6 +65,7 @@ static bool may_have_pieces(const struct tlb_array *array, u64 linear, bool is_g
 static void array_is_empty(struct tlb_array *array)
 {
 	array->used = array->local = 0;
+	array->halves = 0;
 	page_filter_clear(&array->large[0]);
 	page_filter_clear(&array->large[1]);
 	page_filter_clear(&array->writable);
@@ -95,7 +96,7 @@ static void make_place(struct tlb_array *array, unsigned index, u64 page)
 		swap_ways(array, index);
 }
 
-/* Of tlb->global_halves. */
+/* Of `halves`. */
 static u8 half_bit(u64 linear)
 {
 	return linear & BIT(47) ? 2 : 1;
@@ -127,6 +128,7 @@ void tlb_enter(struct tlb *tlb, enum tlb_mode mode, u64 linear, u64 physical, co
 	if (permissions & TLB_EXECUTE)
 		entry->execute = page;
 	array->used |= group_bit(index);
+	array->halves |= half_bit(linear);
 	if (physical & TLB_GLOBAL)
 		tlb->global_halves |= half_bit(linear);
 	else
@@ -162,6 +164,8 @@ void tlb_note_executed(struct tlb *tlb, u64 linear, bool is_global, unsigned siz
 {
 	struct page_filter *filter = is_global ? &tlb->executed_global : &tlb->current->executed;
 	page_filter_add(filter, executed_number(linear, size));
+	if (is_global)
+		tlb->global_halves |= half_bit(linear);
 }
 
 static bool may_be_executed(const struct page_filter *filter, u64 linear)
@@ -326,7 +330,11 @@ static void array_drop_page(struct tlb_array *array, u64 linear, unsigned scope)
 static void context_drop_page(
 	struct tlb *tlb, struct tlb_context *context, u64 linear, unsigned scope)
 {
-	for_each_array(array, context) array_drop_page(array, linear, scope);
+	for_each_array(array, context)
+	{
+		if (array->halves & half_bit(linear))
+			array_drop_page(array, linear, scope);
+	}
 	if ((scope & TLB_SCOPE_LOCAL) && may_be_executed(&context->executed, linear))
 		renew_key(tlb, context);
 }
@@ -335,14 +343,18 @@ void tlb_flush_page(struct tlb *tlb, u16 pcid, u64 linear, enum tlb_scope scope)
 {
 	struct tlb_context *own =
 		tlb->current->pcid == pcid ? tlb->current : context_find(tlb, pcid);
+	if (!(tlb->global_halves & half_bit(linear)))
+		scope &= ~(unsigned)TLB_SCOPE_GLOBAL;
 	if (own)
 		context_drop_page(tlb, own, linear, scope);
 	if (!(scope & TLB_SCOPE_GLOBAL))
 		return;
 	/* Global pages may be in all contexts. */
-	if (tlb->global_halves & half_bit(linear))
-		for_each_context(context, tlb)
+	for_each_context(context, tlb)
+	{
+		if (context != own)
 			context_drop_page(tlb, context, linear, TLB_SCOPE_GLOBAL);
+	}
 	if (may_be_executed(&tlb->executed_global, linear))
 		renew_global_key(tlb);
 }

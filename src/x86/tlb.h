@@ -70,8 +70,9 @@ struct tlb_array {
 	struct tlb_entry entries[TLB_SLOTS];
 	u64 physical[TLB_SLOTS]; /* page's guest-physical address, and the bits above */
 	/* A bit a group of entries, so that flushes visit only what may be filled. */
-	u64 used;		     /* something is entered */
-	u64 local;		     /* something not global is */
+	u64 used;  /* something is entered */
+	u64 local; /* something not global is */
+	u8 halves; /* where anything is entered: 1, addresses below 2^47; 2, above */
 	struct page_filter large[2]; /* regions with pieces of large pages; [1]: of global ones */
 	struct page_filter writable; /* guest-physical pages that may be entered for writing */
 };
@@ -92,7 +93,7 @@ struct tlb {
 	u64 keys, uses;			      /* counters that give the next ones */
 	u64 code_key_global;
 	struct page_filter executed_global;
-	u8 global_halves; /* where global pages may be entered: 1, addresses below 2^47; 2, above */
+	u8 global_halves; /* where global pages may be entered, or were resolved for execution */
 	struct tlb_entry none[TLB_SLOTS]; /* TLB_USER_ALIGNED's */
 	struct tlb_context contexts[TLB_CONTEXTS];
 };
