@@ -191,6 +191,28 @@ static void invlpg_drops_all_pieces_of_a_large_page(void **state)
 	}
 }
 
+/* Two pages whose place is the same, in either order of use. */
+static void what_is_displaced_is_kept_and_dropped_like_the_rest(void **state)
+{
+	u64 apart = (u64)TLB_ENTRIES << PAGE_SHIFT;
+	for (unsigned i = 0; i < 8; i++) {
+		u64 first = i & 1 ? PAGE : PAGE + apart, second = PAGE + PAGE + apart - first;
+		u64 dropped = i & 2 ? first : second, other = i & 2 ? second : first;
+		start_pcids(state);
+		put_64(PD + ((PAGE + apart) >> 21) * 8, PT1 | 7);
+		load_8(&cpu, first);
+		load_8(&cpu, second);
+		if (i & 4)
+			load_8(&cpu, first);
+		put_64(PT1, 0);
+		paging_invalidate_page(&cpu, dropped);
+		assert_int_equal(is_kept(dropped), GONE);
+		assert_int_equal(is_kept(other), KEPT);
+		space(0, 0);
+		assert_int_equal(is_kept(other), GONE);
+	}
+}
+
 static void invlpg_of_small_pages_leaves_large_ones(void **state)
 {
 	put_64(PD + 8, PAGE | 0x87);
@@ -455,6 +477,7 @@ int main(void)
 		TEST(cr4_pge_and_pcide_drop_all),
 		TEST(invalidations_drop_what_the_manuals_say_and_no_more),
 		TEST(invlpg_drops_all_pieces_of_a_large_page),
+		TEST(what_is_displaced_is_kept_and_dropped_like_the_rest),
 		TEST(invlpg_of_small_pages_leaves_large_ones),
 		TEST(the_data_tlb_follows_space_and_mode),
 		TEST(no_space_may_write_a_protected_page),
