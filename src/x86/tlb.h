@@ -67,7 +67,8 @@ struct tlb_entry {
 #define TLB_GROUP (TLB_SLOTS / 64) /* entries a bit of `used` stands for */
 
 struct tlb_array {
-	struct tlb_entry entries[TLB_SLOTS];
+	struct tlb_entry entries[TLB_SLOTS]
+		__attribute__((aligned(64))); /* none in two cache lines */
 	u64 physical[TLB_SLOTS]; /* page's guest-physical address, and the bits above */
 	/* A bit a group of entries, so that flushes visit only what may be filled. */
 	u64 used;  /* something is entered */
