@@ -25,6 +25,8 @@ $(GUEST)/packages/cloud-modules/vmlinuz:
 .PRECIOUS: $(GUEST)/packages/cloud-modules/vmlinuz
 $(GUEST)/vmlinuz-virtio: $(GUEST)/packages/cloud-modules/vmlinuz
 	cp $< $@.new && mv $@.new $@
+$(GUEST)/vmlinux-virtio: $(GUEST)/vmlinuz-virtio tools/extract-kernel
+	tools/extract-kernel $< $@
 $(GUEST)/initrd-virtio: $(GUEST)/packages/busybox/busybox $(GUEST)/packages/cloud-modules/vmlinuz tools/make-initrd tools/guest-init
 	tools/make-initrd $@ --busybox $< --modules $(GUEST)/packages/cloud-modules/modules
 $(GUEST)/initrd-i386: $(GUEST)/packages/busybox-i386/busybox tools/make-initrd tools/guest-init
@@ -34,9 +36,9 @@ $(GUEST)/initrd-i386: $(GUEST)/packages/busybox-i386/busybox tools/make-initrd t
 .PHONY: guest
 guest: $(GUEST)/vmlinuz $(GUEST)/initrd
 
-## make test-guests     all that tests boot: also build/guest/vmlinux (ELF), vmlinuz-686-pae, initrd-i386, vmlinuz-virtio, initrd-virtio
+## make test-guests     all that tests boot: also build/guest/vmlinux (ELF), vmlinuz-686-pae, initrd-i386, vmlinuz-virtio, vmlinux-virtio, initrd-virtio
 .PHONY: test-guests
-test-guests: guest $(GUEST)/vmlinux $(GUEST)/vmlinuz-686-pae $(GUEST)/initrd-i386 $(GUEST)/vmlinuz-virtio $(GUEST)/initrd-virtio
+test-guests: guest $(GUEST)/vmlinux $(GUEST)/vmlinuz-686-pae $(GUEST)/initrd-i386 $(GUEST)/vmlinuz-virtio $(GUEST)/vmlinux-virtio $(GUEST)/initrd-virtio
 
 ## make guest-KIND      another kernel, build/guest/vmlinuz-KIND: amd64 rt 686 686-pae bpo-cloud
 .PHONY: $(GUEST_KINDS:%=guest-%)

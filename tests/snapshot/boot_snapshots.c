@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A kernel's boot under the instruction clock, saved at random moments: each saved machine, loaded into a new one
- * and run on, must end in exactly the state of the run that was not interrupted, bit for bit, RAM included.
+ * and run on, must end in exactly the state of the run that was not interrupted, bit for bit, RAM and disk included.
  *
- * boot_snapshots [--moments N] [--seed S] VMLINUX INITRD COMMAND-LINE; the guest must power off by itself.
+ * boot_snapshots [--moments N] [--seed S] [--disk MIB] VMLINUX INITRD COMMAND-LINE; the guest must power off by itself. With a disk
+ * the moments are those from its first request on.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,12 +19,14 @@
 #include "boards/pc.h"
 #include "boot/boot.h"
 #include "core/machine.h"
+#include "hosts/fake/disk.h"
 #include "x86/model.h"
 
 #define RAM_BYTES (96 * MIB)
 #define INSNS_MAX 20000000000ull /* a boot that needs more hangs */
 
 static struct boot_images images;
+static u64 disk_bytes; /* 0: there is no disk */
 
 /* A machine with its RAM, and what its console has said. */
 struct subject {
@@ -32,6 +35,10 @@ struct subject {
 	struct console_device console;
 	u64 output_bytes, output_hash;
 	bool echo;
+	struct fake_disk disk;
+	struct block_ops disk_ops;
+	u8 *disk_content;
+	u64 disk_begins; /* the time of its first request */
 };
 
 static size_t take_output(void *context, const u8 *from, size_t bytes)
@@ -65,9 +72,40 @@ static bool load_boot(struct machine *machine, void *context)
 	return true;
 }
 
+/* Requests end at once, as they do in the runner under this clock. */
+static void submit(struct block_backend *backend, struct block_request *request)
+{
+	struct subject *subject = container_of(backend, struct subject, disk.backend);
+
+	if (!subject->disk_begins)
+		subject->disk_begins = clock_now_ns(&subject->machine.clock);
+	fake_disk_ops.submit(backend, request);
+}
+
+static void disk_create(struct subject *subject)
+{
+	u64 seed = 1;
+
+	subject->disk_content = malloc(disk_bytes);
+	if (!subject->disk_content)
+		die("no memory for a disk");
+	for (u64 at = 0; at < disk_bytes; at += 8) {
+		seed = seed * 6364136223846793005 + 1442695040888963407;
+		memcpy(subject->disk_content + at, &seed, 8);
+	}
+	fake_disk_init(&subject->disk, subject->disk_content, disk_bytes);
+	subject->disk_ops = fake_disk_ops;
+	subject->disk_ops.submit = submit;
+	subject->disk.backend.ops = &subject->disk_ops;
+}
+
 static void subject_create(struct subject *subject, bool boots)
 {
+	struct pc_disk disk = {&subject->disk.backend, "snapshot"};
+
 	memset(subject, 0, sizeof(*subject));
+	if (disk_bytes)
+		disk_create(subject);
 	subject->ram = mmap(NULL, RAM_BYTES, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	struct machine_parameters parameters = {.engine = &engine_interpreter,
@@ -81,7 +119,9 @@ static void subject_create(struct subject *subject, bool boots)
 		.vcpu_count = 1};
 	struct pc_parameters board = {
 		.console = {.write = take_output, .resume_input = resume_input, .context = subject},
-		.load_boot = boots ? load_boot : NULL};
+		.load_boot = boots ? load_boot : NULL,
+		.disks = &disk,
+		.disk_count = disk_bytes ? 1 : 0};
 	if (subject->ram == MAP_FAILED ||
 		machine_init(&subject->machine, &parameters) != STATUS_OK ||
 		pc_create(&subject->machine, &board, &subject->console) != STATUS_OK)
@@ -95,6 +135,7 @@ static void subject_destroy(struct subject *subject)
 	pc_destroy(&subject->machine);
 	machine_fini(&subject->machine);
 	munmap(subject->ram, RAM_BYTES);
+	free(subject->disk_content);
 }
 
 static void run_to_end(struct subject *subject)
@@ -160,6 +201,10 @@ static bool same_end(struct subject *whole, struct subject *resumed, u64 moment)
 	u64 differences = state_diff(&whole->machine, &resumed->machine, &text);
 	if (whole->output_hash != resumed->output_hash)
 		printf("the console's output differs\n");
+	if (disk_bytes && memcmp(whole->disk_content, resumed->disk_content, disk_bytes)) {
+		printf("the disks differ\n");
+		differences++;
+	}
 	if (differences)
 		printf("saved at instruction %lu: %lu differences\n%s", moment, differences, lines);
 	return !differences && whole->output_hash == resumed->output_hash;
@@ -172,9 +217,12 @@ static bool check_moment(struct subject *whole, struct subject *runner, u64 mome
 	struct state_sink sink = {.write = buffer_write, .context = &buffer};
 	struct state_source source = {.read = buffer_read, .context = &buffer};
 	struct error error;
+	pc_drain(&runner->machine);
 	if (state_save(&runner->machine, &sink) != STATUS_OK)
 		die("saving failed");
 	subject_create(&resumed, false);
+	if (disk_bytes)
+		memcpy(resumed.disk_content, runner->disk_content, disk_bytes);
 	if (state_load(&resumed.machine, &source, &error) != STATUS_OK)
 		die(error.text);
 	free(buffer.bytes);
@@ -192,12 +240,12 @@ static int compare_u64(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static u64 *choose_moments(unsigned count, u64 seed, u64 total)
+static u64 *choose_moments(unsigned count, u64 seed, u64 from, u64 total)
 {
 	u64 *moments = calloc(count + 1, sizeof(*moments));
 	for (unsigned i = 0; i < count; i++) {
 		seed = seed * 6364136223846793005 + 1442695040888963407;
-		moments[i] = (seed >> 16) % total;
+		moments[i] = from + (seed >> 16) % (total - from);
 	}
 	qsort(moments, count, sizeof(*moments), compare_u64);
 	return moments;
@@ -214,9 +262,11 @@ int main(int argc, char **argv)
 			moments_count = (unsigned)strtoul(argv[at + 1], NULL, 0);
 		else if (!strcmp(argv[at], "--seed"))
 			seed = strtoull(argv[at + 1], NULL, 0);
+		else if (!strcmp(argv[at], "--disk"))
+			disk_bytes = strtoull(argv[at + 1], NULL, 0) * MIB;
 	}
 	if (argc - at != 3)
-		die("usage: boot_snapshots [--moments N] [--seed S] VMLINUX INITRD COMMAND-LINE");
+		die("usage: boot_snapshots [--moments N] [--seed S] [--disk MIB] VMLINUX INITRD COMMAND-LINE");
 	images.kernel = map_file(argv[at], &images.kernel_bytes);
 	images.initrd = map_file(argv[at + 1], &images.initrd_bytes);
 	images.command_line = argv[at + 2];
@@ -227,10 +277,13 @@ int main(int argc, char **argv)
 	u64 total = clock_now_ns(&whole.machine.clock), done = 0;
 	printf("the unbroken run: %lu instructions and idle nanoseconds, %lu bytes of output; seed %lu\n",
 		total, whole.output_bytes, seed);
+	if (disk_bytes)
+		printf("the disk: from %lu on, %u reads, %u writes, %u flushes\n",
+			whole.disk_begins, whole.disk.reads, whole.disk.writes, whole.disk.flushes);
 	fflush(stdout);
 
 	subject_create(&runner, true);
-	u64 *moments = choose_moments(moments_count, seed, total);
+	u64 *moments = choose_moments(moments_count, seed, whole.disk_begins, total);
 	for (unsigned i = 0; i < moments_count; i++) {
 		vcpu_run_insns(runner.machine.vcpus[0], moments[i] - done);
 		done = moments[i];

@@ -98,13 +98,15 @@ static void disk_drain(struct block_backend *backend)
 		;
 }
 
+const struct block_ops fake_disk_ops = {disk_submit, disk_start, disk_drain};
+
 void fake_disk_init(struct fake_disk *disk, u8 *content, u64 bytes)
 {
-	static const struct block_ops ops = {disk_submit, disk_start, disk_drain};
-
 	*disk = (struct fake_disk){.content = content};
-	disk->backend = (struct block_backend){
-		.ops = &ops, .bytes = bytes, .can_discard = true, .can_write_zeroes = true};
+	disk->backend = (struct block_backend){.ops = &fake_disk_ops,
+		.bytes = bytes,
+		.can_discard = true,
+		.can_write_zeroes = true};
 	list_init(&disk->submitted);
 	list_init(&disk->begun);
 }

@@ -16,6 +16,8 @@ struct fake_disk {
 	bool may_unmap; /* of the last of the zeroes */
 };
 
+extern const struct block_ops fake_disk_ops;
+
 /* content stays the caller's. */
 void fake_disk_init(struct fake_disk *disk, u8 *content, u64 bytes);
 /* Ends at most `count` of those that have begun; returns how many. */

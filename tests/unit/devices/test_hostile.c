@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What a hostile guest may do to devices, and what a saved machine keeps of them. */
-#include <stdio.h>
-
-#include "board.h"
+#include "saved.h"
 
 #define ACCESSES 1000000
 
@@ -141,56 +139,6 @@ static void no_timer_can_flood_the_host(void **state)
 
 /* ---- saved state ---- */
 
-struct image {
-	u8 *bytes;
-	size_t length, capacity, position;
-};
-
-static bool image_write(void *context, const void *from, u64 bytes)
-{
-	struct image *image = context;
-
-	if (image->length + bytes > image->capacity) {
-		image->capacity = 2 * (image->length + bytes);
-		image->bytes = realloc(image->bytes, image->capacity);
-	}
-	memcpy(image->bytes + image->length, from, bytes);
-	image->length += bytes;
-	return true;
-}
-
-static bool image_read(void *context, void *to, u64 bytes)
-{
-	struct image *image = context;
-
-	if (image->position + bytes > image->length)
-		return false;
-	memcpy(to, image->bytes + image->position, bytes);
-	image->position += bytes;
-	return true;
-}
-
-/* That the host wants a vCPU to stop (for a reset, a power-off) is no state of the guest's. */
-static void forget_stops(struct machine *machine)
-{
-	for (unsigned i = 0; i < machine->vcpu_count; i++)
-		machine->vcpus[i]->cpu.pending &= ~(u32)PENDING_STOP;
-}
-
-static void assert_same(struct board *a, struct board *b)
-{
-	forget_stops(&a->machine);
-	forget_stops(&b->machine);
-	static char lines[4096];
-	struct text text;
-
-	text_init(&text, lines, sizeof(lines));
-	u64 differences = state_diff(&a->machine, &b->machine, &text);
-	if (differences)
-		printf("%s\n", lines);
-	assert_int_equal(differences, 0);
-}
-
 /* Devices in any state are saved and loaded, and go on alike. */
 static void saved_devices_go_on_as_the_others(void **state)
 {
@@ -198,11 +146,6 @@ static void saved_devices_go_on_as_the_others(void **state)
 
 	random_state = 42;
 	for (unsigned round = 0; round < 20; round++) {
-		struct image image = {0};
-		struct state_sink sink = {image_write, &image};
-		struct state_source source = {image_read, &image};
-		struct error error;
-
 		for (unsigned i = 0; i < 3000; i++) {
 			random_access(board);
 			if (i % 4 == 0)
@@ -210,12 +153,7 @@ static void saved_devices_go_on_as_the_others(void **state)
 		}
 		board->output_room = sizeof(board->output);
 		board->disk.waits = false;
-		pc_drain(&board->machine);
-		assert_int_equal(state_save(&board->machine, &sink), STATUS_OK);
-		struct board *other = board_create(board->machine.vcpu_count);
-		error.text[0] = 0;
-		assert_int_equal(state_load(&other->machine, &source, &error), STATUS_OK);
-		assert_same(board, other);
+		struct board *other = board_saved_and_loaded(board);
 		u64 here = random_state;
 		for (unsigned i = 0; i < 500; i++) {
 			board->output_bytes = other->output_bytes = 0;
@@ -230,7 +168,6 @@ static void saved_devices_go_on_as_the_others(void **state)
 		random_state = here;
 		assert_same(board, other);
 		board_destroy(other);
-		free(image.bytes);
 	}
 }
 

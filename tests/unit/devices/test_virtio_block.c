@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The disk: what its driver asks, and what it gets. */
 #include "driver.h"
+#include "saved.h"
 
 #define SLOT PC_SLOT_DISKS
 #define SECTORS (BOARD_DISK_BYTES / 512)
@@ -276,6 +277,44 @@ static void the_machines_reset_waits_for_what_is_in_flight(void **state)
 }
 
 /* The same chain again and again while it is in flight: as many as the ring has, not more. */
+static void what_is_in_flight_has_ended_when_a_machine_is_saved(void **state)
+{
+	struct board *board = *state;
+	struct driver driver = start(state);
+
+	memset(ram(&driver, DATA), 0x5a, 512);
+	board->disk.waits = true;
+	for (unsigned i = 0; i < 5; i++)
+		ask_as(&driver, 3 * i, OUT, i, 512);
+	assert_int_equal(take_used(&driver, NULL), -1);
+	driver.board = board_saved_and_loaded(board);
+	for (unsigned i = 0; i < 5; i++) {
+		assert_int_equal(take_used(&driver, NULL), 3 * i);
+		assert_int_equal(peek(&driver, STATUS + 3 * i, 1), OK);
+		assert_memory_equal(driver.board->disk_content + 512 * i, ram(&driver, DATA), 512);
+	}
+	assert_int_equal(take_vector(&driver), DRIVER_VECTOR);
+	driver.queue = 0;
+	assert_int_equal(ask(&driver, IN, 4, 512), OK);
+	board_destroy(driver.board);
+}
+
+static void a_reset_that_waits_is_over_when_a_machine_is_saved(void **state)
+{
+	struct board *board = *state;
+	struct driver driver = start(state);
+
+	board->disk.waits = true;
+	ask_as(&driver, 0, OUT, 0, 512);
+	set_status(&driver, 0);
+	assert_int_not_equal(status_of(&driver), 0);
+	driver.board = board_saved_and_loaded(board);
+	assert_int_equal(status_of(&driver), 0);
+	driver_start(&driver, FEATURES);
+	assert_int_equal(ask(&driver, IN, 0, 512), OK);
+	board_destroy(driver.board);
+}
+
 static void a_chain_given_twice_harms_nobody(void **state)
 {
 	struct driver driver = start(state);
@@ -413,6 +452,8 @@ int main(void)
 		board_test(many_are_in_flight_at_once),
 		board_test(a_reset_waits_for_what_is_in_flight),
 		board_test(the_machines_reset_waits_for_what_is_in_flight),
+		board_test(what_is_in_flight_has_ended_when_a_machine_is_saved),
+		board_test(a_reset_that_waits_is_over_when_a_machine_is_saved),
 		board_test(a_chain_given_twice_harms_nobody),
 		board_test(requests_without_header_or_status_need_a_reset),
 		board_test(anything_a_driver_may_do_ends_in_a_reset_at_worst),
