@@ -15,6 +15,7 @@
 #include "core/machine.h"
 #include "hosts/fake/disk.h"
 #include "hosts/fake/fake.h"
+#include "hosts/fake/net.h"
 #include "x86/model.h"
 
 #define BOARD_RAM_BYTES (32 * MIB)
@@ -83,6 +84,7 @@ struct board {
 	u8 *disk_content;
 	unsigned panics[2]; /* stopped, dumping */
 	unsigned boots;	    /* how often load_boot was called */
+	struct fake_net net;
 };
 
 static size_t board_console_write(void *context, const u8 *from, size_t bytes)
@@ -116,12 +118,15 @@ static bool board_load_boot(struct machine *machine, void *context)
 struct board_options {
 	bool read_only;		/* the disk */
 	bool console_is_virtio; /* not serial0 */
+	bool net_offloads, net_is_trusted;
 };
 
 static unused struct board *board_create_with(unsigned vcpus, struct board_options options)
 {
 	struct board *board = calloc(1, sizeof(*board));
 	struct pc_disk disk = {&board->disk.backend, "serial number"};
+	struct pc_net net = {
+		&board->net.backend, &board->net.device, {0x52, 0x54, 0, 0x12, 0x34, 0x56}};
 	struct machine_parameters parameters = {
 		.engine = &still_engine,
 		.ram = board->ram = aligned_alloc(4096, BOARD_RAM_BYTES),
@@ -141,12 +146,17 @@ static unused struct board *board_create_with(unsigned vcpus, struct board_optio
 		.context = board,
 		.disks = &disk,
 		.disk_count = 1,
+		.nets = &net,
+		.net_count = 1,
 	};
 
 	fake_reset();
 	board->disk_content = calloc(1, BOARD_DISK_BYTES);
 	fake_disk_init(&board->disk, board->disk_content, BOARD_DISK_BYTES);
 	board->disk.backend.is_read_only = options.read_only;
+	fake_net_init(&board->net);
+	board->net.backend.can_offload = options.net_offloads;
+	board->net.backend.is_trusted = options.net_is_trusted;
 	memset(board->ram, 0, BOARD_RAM_BYTES);
 	board->output_room = sizeof(board->output);
 	assert_int_equal(machine_init(&board->machine, &parameters), STATUS_OK);
