@@ -50,6 +50,16 @@ static void access_memory(const struct step *step)
 	access(step, BUS_MEMORY, page + step->where % 0x1010);
 }
 
+/* Configuration space of the first slots, and where BARs begin. */
+static void access_pci(const struct step *step)
+{
+	if (step->kind & 0x80)
+		access(step, BUS_MEMORY,
+			PC_PCI_ECAM + (step->where & 15) * 0x8000 + (step->where >> 4) % 0x108);
+	else
+		access(step, BUS_MEMORY, PC_PCI_WINDOW + step->where * 4);
+}
+
 static void let_time_pass(const struct step *step)
 {
 	struct machine *machine = &hostile.machine;
@@ -106,7 +116,10 @@ static void take(const struct step *step)
 	case 0x10 ... 0x4f:
 		access(step, BUS_PORT, ports[step->where % ARRAY_SIZE(ports)]);
 		break;
-	case 0x50 ... 0x5f:
+	case 0x50 ... 0x57:
+		access_pci(step);
+		break;
+	case 0x58 ... 0x5f:
 		access_memory(step);
 		break;
 	case 0x60 ... 0x67:

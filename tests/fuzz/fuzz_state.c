@@ -52,6 +52,8 @@ static void find_fields(void)
 			at += 4;
 			u64 bytes = take_u32(&at);
 			bytes *= take_u32(&at);
+			if (field_count == FIELDS_MAX - 1)
+				__builtin_trap(); /* more, and more bits to choose one by */
 			fields[field_count++] = (struct field){at, bytes};
 			at += bytes;
 		}

@@ -10,8 +10,11 @@
 
 #include "core/machine.h"
 #include "devices/backend/console.h"
+#include "hosts/fake/disk.h"
+#include "hosts/fake/net.h"
 
 #define HOSTILE_RAM_BYTES (2 * MIB)
+#define HOSTILE_DISK_BYTES ((u64)64 << 10)
 
 /* ---- numbers from a seed: the same on every host ---- */
 
@@ -50,10 +53,15 @@ struct hostile {
 	struct console_device console;
 	struct hostile_buffer pristine; /* as it was after its first reset */
 	u64 output_bytes;
+	struct fake_disk disk;
+	u8 disk_content[HOSTILE_DISK_BYTES];
+	struct fake_net net;
 };
 
 /* Aborts where there is no machine to be had: nothing under test. */
 void hostile_create(struct hostile *hostile);
+/* The same with a virtio console instead of the serial port's. */
+void hostile_create_with_console(struct hostile *hostile);
 void hostile_destroy(struct hostile *hostile);
 /* All of it as just created, RAM included. */
 void hostile_restore(struct hostile *hostile, bool no_reboot);

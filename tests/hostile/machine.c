@@ -70,8 +70,10 @@ static size_t take_output(void *context, const u8 *from, size_t bytes)
 
 static void resume_input(void *context) {}
 
-void hostile_create(struct hostile *hostile)
+static void create(struct hostile *hostile, bool console_is_virtio)
 {
+	struct pc_disk disk = {&hostile->disk.backend, "hostile"};
+	struct pc_net net = {&hostile->net.backend, &hostile->net.device, {0x52}};
 	struct machine_parameters parameters = {.engine = &engine_interpreter,
 		.ram = host_memory_get(HOSTILE_RAM_BYTES),
 		.ram_bytes = HOSTILE_RAM_BYTES,
@@ -82,9 +84,17 @@ void hostile_create(struct hostile *hostile)
 		.vcpu_count = 1};
 	struct pc_parameters board = {
 		.console = {.write = take_output, .resume_input = resume_input, .context = hostile},
-		.has_exit_port = true};
+		.console_is_virtio = console_is_virtio,
+		.has_exit_port = true,
+		.disks = &disk,
+		.disk_count = 1,
+		.nets = &net,
+		.net_count = 1};
 
 	memset(hostile, 0, sizeof(*hostile));
+	fake_disk_init(&hostile->disk, hostile->disk_content, HOSTILE_DISK_BYTES);
+	fake_net_init(&hostile->net);
+	hostile->net.backend.can_offload = true;
 	if (!parameters.ram || machine_init(&hostile->machine, &parameters) != STATUS_OK ||
 		pc_create(&hostile->machine, &board, &hostile->console) != STATUS_OK)
 		give_up("no machine could be made");
@@ -92,6 +102,16 @@ void hostile_create(struct hostile *hostile)
 	hostile->machine.reset(&hostile->machine);
 	if (hostile_save(hostile, &hostile->pristine) != STATUS_OK)
 		give_up("the new machine could not be saved");
+}
+
+void hostile_create(struct hostile *hostile)
+{
+	create(hostile, false);
+}
+
+void hostile_create_with_console(struct hostile *hostile)
+{
+	create(hostile, true);
 }
 
 void hostile_destroy(struct hostile *hostile)
@@ -109,6 +129,7 @@ enum status hostile_save(struct hostile *hostile, struct hostile_buffer *buffer)
 	struct state_sink sink = {hostile_buffer_write, buffer};
 
 	buffer->length = 0;
+	pc_drain(&hostile->machine);
 	return state_save(&hostile->machine, &sink);
 }
 
@@ -119,6 +140,7 @@ enum status hostile_load(struct hostile *hostile, struct hostile_buffer *buffer)
 	enum status status;
 
 	buffer->at = 0;
+	pc_drain(&hostile->machine);
 	status = state_load(&hostile->machine, &source, &error);
 	if (status != STATUS_OK && !error.text[0])
 		give_up("a refused state without a reason");
@@ -140,6 +162,9 @@ void hostile_restore(struct hostile *hostile, bool no_reboot)
 	machine->no_reboot = no_reboot;
 	vcpu->wake = (struct host_signal){0};
 	hostile->output_bytes = 0;
+	hostile->disk.waits = false;
+	hostile->disk.outcome = STATUS_OK;
+	hostile->net.has_no_room = false;
 	if (hostile_load(hostile, &hostile->pristine) != STATUS_OK)
 		give_up("the pristine machine could not be loaded");
 }
