@@ -228,6 +228,9 @@ enum status config_set(struct machine_config *config, const struct config_field 
 			"--name '%.70s': a name has 1 to 63 letters, digits, - _ and ., and begins "
 			"with a letter or digit",
 			value);
+	if (!value[0] && field->kind == CONFIG_LIST)
+		return error_set(
+			error, STATUS_INVALID, "%s needs a value", option_name(field).text);
 	return set_field(config, field, value, error);
 }
 

@@ -56,7 +56,8 @@ static void defaults_are_good(void **state)
 	for (unsigned i = 0; i < config_field_count; i++) {
 		const struct config_field *field = &config_fields[i];
 		bool is_none = !field->fallback[0] &&
-			(!strncmp(field->argument, "FILE", 4) || !strcmp(field->name, "name"));
+			(!strncmp(field->argument, "FILE", 4) || !strcmp(field->name, "name") ||
+				field->kind == CONFIG_LIST);
 		assert_int_equal(config_set(&config, field, field->fallback, &error),
 			is_none ? STATUS_INVALID : STATUS_OK);
 	}
