@@ -76,7 +76,8 @@ HOST_LINUX_OBJECTS := $(call objects,$(HOST_LINUX_SOURCES))
 HOST_FAKE_OBJECTS := $(call objects,$(HOST_FAKE_SOURCES))
 CONTROL_LINUX_OBJECTS := $(call objects,$(CONTROL_LINUX_SOURCES))
 FRONT_LIBS := -lz -llzma -lzstd -llz4 -lext2fs -lcom_err -lseccomp
-RUNNER_LIBS := -lseccomp -lz -lzstd
+# liburing 2.3 as a shared library lacks what restricts a ring.
+RUNNER_LIBS := -lseccomp -lz -lzstd -l:liburing.a
 
 # ---- generated --------------------------------------------------------------------------------------
 OPCODE_TABLES := $(sort $(wildcard src/x86/decode/*.table))

@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "core/machine.h"
+#include "hosts/linux/block_ring.h"
 #include "hosts/linux/sandbox/sandbox.h"
 
 /* What a request's scratch words are for. */
@@ -17,13 +18,14 @@ static struct {
 
 	pthread_mutex_t lock; /* all below; taken inside machine->lock */
 	pthread_cond_t has_work, has_ended;
-	struct list pending, ended;
+	struct list pending, for_ring, ended;
 	bool is_delivering; /* a thread is giving `ended` to the devices, or about to */
 	bool is_closing;
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER,
 	.has_work = PTHREAD_COND_INITIALIZER,
 	.has_ended = PTHREAD_COND_INITIALIZER,
 	.pending = {&pool.pending, &pool.pending},
+	.for_ring = {&pool.for_ring, &pool.for_ring},
 	.ended = {&pool.ended, &pool.ended}};
 
 static struct block_request *first_request(struct list *list)
@@ -126,6 +128,44 @@ static void *thread_main(void *argument)
 	return NULL;
 }
 
+/* ---- the ring's side ---- */
+
+struct block_request *block_pool_next_for_ring(void)
+{
+	struct block_request *request = NULL;
+
+	pthread_mutex_lock(&pool.lock);
+	if (!list_is_empty(&pool.for_ring)) {
+		request = first_request(&pool.for_ring);
+		list_remove(&request->link);
+	}
+	pthread_mutex_unlock(&pool.lock);
+	return request;
+}
+
+unsigned block_pool_ring_file(const struct block_request *request)
+{
+	return block_of(request)->ring_file;
+}
+
+void block_pool_ended(struct list *requests)
+{
+	list_for_each (node, requests)
+		container_of(node, struct block_request, link)->scratch[SCRATCH_STATUS] = STATUS_OK;
+	pthread_mutex_lock(&pool.lock);
+	move_all(requests, &pool.ended);
+	deliver_ended();
+	pthread_mutex_unlock(&pool.lock);
+}
+
+void block_pool_again(struct block_request *request)
+{
+	pthread_mutex_lock(&pool.lock);
+	list_append(&pool.pending, &request->link);
+	pthread_cond_signal(&pool.has_work);
+	pthread_mutex_unlock(&pool.lock);
+}
+
 /* ---- what a backend does ---- */
 
 static struct pooled_block *pooled(struct block_backend *backend)
@@ -165,20 +205,38 @@ static void run_to_end(struct pooled_block *block, struct list *begun)
 	}
 }
 
+/* Hands it to who does it; true: that is the ring. */
+static bool begin(struct pooled_block *block, struct list *node)
+{
+	struct block_request *request = container_of(node, struct block_request, link);
+	bool is_for_ring =
+		block->is_for_ring && request->operation == BLOCK_READ && block_ring_is_usable();
+
+	list_append(is_for_ring ? &pool.for_ring : &pool.pending, node);
+	if (!is_for_ring)
+		pthread_cond_signal(&pool.has_work);
+	return is_for_ring;
+}
+
 static void pool_start(struct block_backend *backend)
 {
 	struct pooled_block *block = pooled(backend);
+	bool wakes_ring = false;
 	struct list begun;
 
 	list_init(&begun);
 	pthread_mutex_lock(&pool.lock);
 	list_for_each_safe (node, &block->submitted) {
 		list_remove(node);
-		list_append(pool.waits_for_end ? &begun : &pool.pending, node);
 		block->in_flight++;
-		pthread_cond_signal(&pool.has_work);
+		if (pool.waits_for_end)
+			list_append(&begun, node);
+		else
+			wakes_ring |= begin(block, node);
 	}
 	pthread_mutex_unlock(&pool.lock);
+	if (wakes_ring)
+		block_ring_wake();
 	run_to_end(block, &begun);
 }
 

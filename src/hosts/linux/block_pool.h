@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Disks whose requests are executed by threads, one blocking call after the other: what files are read by where there is no io_uring,
- * and formats that have to look something up first. A kind of disk holds a struct pooled_block and has one function, execute, which
+ * Disks whose requests are executed by threads, one blocking call after the other, or are read by io_uring (block_ring.h) where that can be. A kind of disk holds a struct pooled_block and has one function, execute, which
  * several threads may be in at once.
  */
 #ifndef HOSTS_LINUX_BLOCK_POOL_H
@@ -23,6 +22,9 @@ struct pooled_block {
 	 * NULL: never.
 	 */
 	bool (*try_now)(struct pooled_block *block, struct block_request *request);
+	/* Among the ring's files, where is_for_ring says that reads may go there. */
+	unsigned ring_file;
+	bool is_for_ring;
 	struct list submitted; /* waits for start; guarded by machine->lock */
 	unsigned in_flight;    /* guarded by the pool's lock */
 };
@@ -36,5 +38,11 @@ void block_pool_add(struct pooled_block *block);
 bool block_pool_start(struct machine *machine) must_use;
 /* Ends the threads; nothing is in flight. Does nothing where they were not started. */
 void block_pool_finish(void);
+
+/* The ring's side: takes the next read, or NULL; gives it back done, or to be done by a thread. */
+struct block_request *block_pool_next_for_ring(void);
+unsigned block_pool_ring_file(const struct block_request *request);
+void block_pool_ended(struct list *requests);
+void block_pool_again(struct block_request *request);
 
 #endif

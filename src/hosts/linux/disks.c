@@ -8,6 +8,7 @@
 #include "control/disk.h"
 #include "hosts/linux/block_file.h"
 #include "hosts/linux/block_qcow2.h"
+#include "hosts/linux/block_ring.h"
 
 _Static_assert(DISKS_MAX <= PC_DISKS_MAX, "the board has a slot for each disk");
 
@@ -62,6 +63,28 @@ static enum status open_disk(const char *text, struct error *error)
 	return status;
 }
 
+static bool is_image(unsigned index)
+{
+	return all.options[index].format == DISK_FORMAT_QCOW2;
+}
+
+/* Without a ring the pool's threads read. */
+static void prepare_ring(void)
+{
+	int files[DISKS_MAX];
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < all.count; i++) {
+		if (is_image(i))
+			continue;
+		all.files[i].pooled.ring_file = count;
+		files[count++] = all.files[i].fd;
+	}
+	bool has_ring = count && block_ring_prepare(files, count);
+	for (unsigned i = 0; i < all.count; i++)
+		all.files[i].pooled.is_for_ring = has_ring && !is_image(i);
+}
+
 enum status disks_open(const struct machine_config *config, struct error *error)
 {
 	char text[DISK_TEXT_BYTES_MAX];
@@ -71,12 +94,9 @@ enum status disks_open(const struct machine_config *config, struct error *error)
 	while (status == STATUS_OK && all.count < DISKS_MAX &&
 		config_list_next(&at, text, sizeof(text)))
 		status = open_disk(text, error);
+	if (status == STATUS_OK)
+		prepare_ring();
 	return status;
-}
-
-static bool is_image(unsigned index)
-{
-	return all.options[index].format == DISK_FORMAT_QCOW2;
 }
 
 enum status disks_open_images(struct error *error)
@@ -98,7 +118,8 @@ const struct pc_disk *disks_get(unsigned *count)
 
 unsigned disks_descriptors(int *descriptors, unsigned capacity)
 {
-	unsigned count = 0;
+	unsigned count =
+		capacity < BLOCK_RING_DESCRIPTORS ? 0 : block_ring_descriptors(descriptors);
 
 	for (unsigned i = 0; i < all.count; i++) {
 		const struct disk_option *option = &all.options[i];
@@ -127,16 +148,17 @@ u64 disks_file_bytes_max(void)
 
 unsigned disks_threads(void)
 {
-	return all.count ? BLOCK_POOL_THREADS : 0;
+	return all.count ? BLOCK_POOL_THREADS + block_ring_threads() : 0;
 }
 
 bool disks_start(struct machine *machine)
 {
-	return !all.count || block_pool_start(machine);
+	return !all.count || (block_ring_start() && block_pool_start(machine));
 }
 
 void disks_finish(void)
 {
+	block_ring_finish();
 	block_pool_finish();
 	for (unsigned i = 0; i < all.count; i++) {
 		if (is_image(i))

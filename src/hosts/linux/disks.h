@@ -8,7 +8,7 @@
 #include "control/disk.h"
 
 /* The most descriptors that the disks have. */
-#define DISKS_DESCRIPTORS_MAX (DISKS_MAX * (1 + DISK_BACKING_MAX))
+#define DISKS_DESCRIPTORS_MAX (2 + DISKS_MAX * (1 + DISK_BACKING_MAX)) /* two: the ring's */
 
 /* Opens nothing: takes the descriptors of config.disk_fds. Before the process is locked in. */
 enum status disks_open(const struct machine_config *config, struct error *error) must_use;
