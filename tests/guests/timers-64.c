@@ -87,7 +87,8 @@ static void test_apic_timer(void)
 	value("expired while masked", ticks);
 	/* dividers: by 128 runs slower than by 1 */
 	u64 t[2] = {~0ul, ~0ul};
-	for (int i = 0; i < 6; i++) { /* the shorter of three: a busy host may stop us at any time */
+	for (int i = 0; i < 6;
+		i++) { /* the shorter of three: a busy host may stop us at any time */
 		apic_write(0x3e0, i % 2 ? 0xa : 0xb);
 		apic_write(0x320, 0x10000 | 0x52);
 		u64 from = rdtsc();
