@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <time.h>
 
 /*
  * QEMU's protocol (its block/file-posix.c): a byte for each thing that one does with an image, and one for each that one does not bear of
@@ -39,6 +40,23 @@ static bool is_taken(int fd, off_t byte, bool *taken)
 	return true;
 }
 
+/*
+ * A machine that has just ended may hold its disk a moment longer: the kernel lets go of an io_uring's files after the process is gone.
+ */
+static bool wait_until_free(int fd, off_t byte, bool *taken)
+{
+	const struct timespec moment = {.tv_nsec = 20 * 1000 * 1000};
+
+	for (unsigned tries = 50; tries > 0; tries--) {
+		if (!is_taken(fd, byte, taken))
+			return false;
+		if (!*taken)
+			return true;
+		nanosleep(&moment, NULL);
+	}
+	return true;
+}
+
 enum status disk_lock(int fd, bool is_writable, struct error *error)
 {
 	static const enum deed writer[] = {READS, WRITES, RESIZES},
@@ -54,11 +72,10 @@ enum status disk_lock(int fd, bool is_writable, struct error *error)
 			return fail(error);
 	}
 	for (unsigned i = 0; i < deeds + ARRAY_SIZE(never_borne); i++) {
+		off_t byte = i < deeds ? DOES_NOT_BEAR + writer[i] : DOES + never_borne[i - deeds];
 		bool taken;
 
-		if (!is_taken(fd,
-			    i < deeds ? DOES_NOT_BEAR + writer[i] : DOES + never_borne[i - deeds],
-			    &taken))
+		if (!wait_until_free(fd, byte, &taken))
 			return fail(error);
 		if (taken)
 			return error_set(error, STATUS_BUSY,
