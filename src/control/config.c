@@ -296,6 +296,7 @@ static enum status check_names(const struct machine_config *config, struct error
 	static const char *const models[] = {"x86-64-v2", "x86-64-v3", NULL};
 	static const char *const consoles[] = {"stdio", "virtio", "none", NULL};
 	static const char *const clocks[] = {"real", "instructions", NULL};
+	static const char *const verifications[] = {"off", "on", "strict", NULL};
 
 	if (!is_one_of(config->engine, engines))
 		return error_set(error, STATUS_INVALID,
@@ -311,6 +312,10 @@ static enum status check_names(const struct machine_config *config, struct error
 		return error_set(error, STATUS_INVALID,
 			"--clock %s: no such clock; there are real and instructions",
 			config->clock);
+	if (!is_one_of(config->verify_translations, verifications))
+		return error_set(error, STATUS_INVALID,
+			"--verify-translations %s: there are off, on and strict",
+			config->verify_translations);
 	return STATUS_OK;
 }
 

@@ -41,6 +41,7 @@ enum status machine_init(struct machine *machine, const struct machine_parameter
 	machine->counts_insns = parameters->clock == CLOCK_INSTRUCTIONS;
 	machine->translate_after =
 		parameters->translate_after ? parameters->translate_after : MACHINE_TRANSLATE_AFTER;
+	machine->verification = (u8)parameters->verification;
 	host_lock_init(&machine->lock);
 	for (unsigned i = 0; i < BUS_SPACES; i++)
 		bus_init(&machine->buses[i]);

@@ -29,6 +29,13 @@ enum machine_exit {
 	MACHINE_FAULT,	   /* a fault of our own */
 };
 
+/* What becomes of translated code before it runs (engine translate): docs/threat-model.md. Tests have the first. */
+enum verification {
+	VERIFY_OR_STOP, /* proven safe; code that is not is a fault of our own */
+	VERIFY_OR_INTERPRET, /* proven safe; a block whose code is not is interpreted, and a line logged */
+	VERIFY_NOTHING,
+};
+
 struct machine {
 	struct host_lock lock; /* devices, events, state objects */
 	const struct engine_ops *engine;
@@ -52,6 +59,7 @@ struct machine {
 	struct host_signal parked; /* a vCPU has come to stand, or the machine has ended */
 	u64 code_cache_bytes;	   /* the most code memory that its engine takes */
 	u64 translate_after;	   /* how often its engine finds a block before it translates it */
+	u8 verification;	   /* enum verification */
 	u64 slowdown;		   /* tests: the engine is made this many times slower; 0, 1: not */
 	/* The board's: puts everything into its power-on state and loads the boot images anew. */
 	void (*reset)(struct machine *machine);
@@ -73,6 +81,7 @@ struct machine_parameters {
 	unsigned vcpu_count;
 	u64 code_cache_bytes; /* 0: MACHINE_CODE_CACHE_BYTES */
 	u64 translate_after;  /* 0: MACHINE_TRANSLATE_AFTER */
+	enum verification verification;
 };
 
 /* machine is zeroed memory of the caller's. After a failure nothing is left behind. */

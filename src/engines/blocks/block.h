@@ -14,7 +14,8 @@
 #include "x86/cpu.h"
 
 #define BLOCK_INSNS_MAX 64
-#define PAGE_GRANULES 64 /* of 64 bytes */
+#define BLOCK_NEVER ((u32)~0) /* heat: it is not to be translated */
+#define PAGE_GRANULES 64      /* of 64 bytes */
 
 struct translation;
 

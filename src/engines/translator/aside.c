@@ -127,6 +127,7 @@ void aside_emit_all(struct build *b)
 	b->translation->dropped = b->code->at;
 	emit_rip(b, b->block->offset);
 	emit_jmp_to(b->code, b->translator->thunk_leave);
+	b->code_end = b->code->at;
 	for (unsigned i = 0; i < b->edge_count; i++)
 		emit_key(b, &b->edges[i]);
 }

@@ -59,6 +59,7 @@ struct build {
 	unsigned edge_count;
 	struct edge edges[EDGES_MAX];
 	struct translation *translation;
+	u32 code_end; /* nothing behind it is executed */
 };
 
 /* Opens a aside piece for the current instruction with the flags as they are now. */

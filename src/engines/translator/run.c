@@ -5,6 +5,7 @@
  */
 #include "base/memory.h"
 #include "engines/translator/build.h"
+#include "engines/translator/verify.h"
 #include "x86/fpu.h"
 
 /* Decoded blocks, about as much as translations of them take. */
@@ -80,6 +81,7 @@ static void translator_free(struct translator *t)
 		host_memory_put(t->tables[0].targets, JUMPS_BYTES);
 	if (t->build)
 		host_memory_put(t->build, sizeof(*t->build));
+	verifier_destroy(t->verifier);
 	host_memory_put(t, sizeof(*t));
 }
 
@@ -102,6 +104,11 @@ static bool memory_get(struct translator *t)
 	t->build = host_memory_get(sizeof(*t->build));
 	if (!targets || !t->build || !host_code_memory_get(code_bytes(t->vcpu), &t->memory))
 		return false;
+	if (t->vcpu->machine->verification != VERIFY_NOTHING) {
+		t->verifier = verifier_create();
+		if (!t->verifier)
+			return false;
+	}
 	t->code = (struct code){.write = t->memory.write,
 		.execute = t->memory.execute,
 		.limit = (u32)t->memory.bytes / 2};
@@ -226,7 +233,7 @@ static no_inline void enter(struct translator *t, const struct translation *tran
 static struct translation *translation_get(struct translator *t, struct block *block)
 {
 	struct block_cache *cache = &t->loop.cache;
-	if (block->translation)
+	if (block->translation || block->heat == BLOCK_NEVER)
 		return block->translation;
 	if (block->code_size != SIZE_64 || block == block_single(cache) ||
 		++block->heat < t->vcpu->machine->translate_after)

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* One decoded block becomes host code. */
 #include "base/memory.h"
+#include "base/check.h"
 #include "base/text.h"
 #include "engines/translator/build.h"
+#include "engines/translator/verify.h"
+#include "x86/decode/decode.h"
+
+#define REPORTS_MAX 10 /* lines a vCPU */
 
 /* Rows after which the FPU's state in memory is what counts. */
 static bool touches_fpu(const struct opcode_row *row)
@@ -148,10 +153,50 @@ static void name_range(const struct translator *t, const char *kind, u32 begin, 
 	host_code_named(t->code.execute + begin, end - begin, name);
 }
 
+/* ---- the verifier's word ------------------------------------------------------------------------- */
+
+static void report(const struct build *b, const struct verifier_finding *finding)
+{
+	struct translator *t = b->translator;
+	char line[240];
+	struct text text;
+	struct insn insn;
+	if (t->counts.unproven++ >= REPORTS_MAX)
+		return;
+	text_init(&text, line, sizeof(line));
+	text_format(&text, "a translation was not used: %s (block at ...%03x of %u instructions, ",
+		finding->what, (unsigned)b->block->offset, (unsigned)b->block->count);
+	text_format(&text, "host code at %x: ", (unsigned)finding->at);
+	if (finding->at < b->code_end &&
+		decode(t->code.write + finding->at, (unsigned)MIN(b->code_end - finding->at, 15u),
+			SIZE_64, ~(u64)0, &insn) == DECODE_OK)
+		insn_print(&text, &insn, finding->at);
+	text_append(&text, ")");
+	host_log(LOG_ERROR, line);
+}
+
+static bool is_verified(struct build *b, const struct translation *t)
+{
+	struct translator *translator = b->translator;
+	struct verifier_input input = {
+		.translator = translator, .translation = t, .code_end = b->code_end};
+	struct verifier_finding finding;
+	if (!translator->verifier || verify(translator->verifier, &input, &finding))
+		return true;
+	report(b, &finding);
+	check(translator->vcpu->machine->verification != VERIFY_OR_STOP);
+	return false;
+}
+
 static void build_finish(struct build *b, struct translation *t)
 {
 	memcpy(t->edges, b->edges, b->edge_count * sizeof(b->edges[0]));
 	t->edge_count = b->edge_count;
+	if (!is_verified(b, t)) {
+		b->code->at = t->begin;
+		b->block->heat = BLOCK_NEVER;
+		return;
+	}
 	b->translator->aside_at = t->aside_end;
 	b->block->translation = t;
 	b->translator->counts.translated++;

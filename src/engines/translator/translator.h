@@ -65,8 +65,9 @@ struct translator {
 	struct build *build; /* what translating one block needs */
 	bool is_full;	     /* the code memory or the arena is: all goes before the next block */
 	bool is_counted;     /* exact instruction counts, which cost */
+	struct verifier *verifier; /* verify.h; NULL: nothing is verified */
 	struct {
-		u64 translated, flushed, entered, linked;
+		u64 translated, flushed, entered, linked, unproven;
 	} counts;
 };
 
@@ -84,7 +85,7 @@ static always_inline struct translator *translator_of(struct vcpu *vcpu)
 void thunks_make(struct translator *translator);
 typedef void enter_fn(struct cpu *cpu, const u8 *code);
 
-/* Makes block->translation; false: no room in the code memory or the arena. */
+/* Makes block->translation, unless it does not pass the verifier; false: no room in the code memory or the arena. */
 bool translate_block(struct translator *translator, struct block *block);
 /* From now on edge goes to target without a detour. Both are live. */
 void edge_link(struct translator *translator, struct edge *edge, struct translation *target,

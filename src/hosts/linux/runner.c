@@ -26,6 +26,7 @@
 #include "hosts/linux/disks.h"
 #include "hosts/linux/gdb_server.h"
 #include "hosts/linux/net.h"
+#include "hosts/linux/sandbox/layers.h"
 #include "hosts/linux/sandbox/sandbox.h"
 #include "x86/fpu.h"
 #include "x86/model.h"
@@ -143,6 +144,14 @@ static bool load_boot(struct machine *machine, void *context)
 	return true;
 }
 
+/* Builds for tests take nothing on trust. */
+static enum verification verification_of(const struct machine_config *config)
+{
+	if (SANDBOX_IS_REDUCED || text_equal(config->verify_translations, "strict"))
+		return VERIFY_OR_STOP;
+	return text_equal(config->verify_translations, "on") ? VERIFY_OR_INTERPRET : VERIFY_NOTHING;
+}
+
 static enum status create_machine(const struct machine_config *config)
 {
 	struct error *error = &runner.error;
@@ -159,6 +168,7 @@ static enum status create_machine(const struct machine_config *config)
 		.vcpu_count = config->cpus,
 		.code_cache_bytes = config->code_cache,
 		.translate_after = config->translate_after,
+		.verification = verification_of(config),
 	};
 	if (!parameters.engine)
 		return error_set(

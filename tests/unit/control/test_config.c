@@ -175,6 +175,11 @@ static void values_that_cannot_be_are_refused(void **state)
 	assert_int_equal(config_check(&config, &error), STATUS_OK);
 	config_init(&config);
 	assert_int_equal(config.code_cache, 32 * MIB);
+	memcpy(config.verify_translations, "yes", 4);
+	assert_int_equal(config_check(&config, &error), STATUS_INVALID);
+	memcpy(config.verify_translations, "strict", 7);
+	assert_int_equal(config_check(&config, &error), STATUS_OK);
+	config_init(&config);
 	config.cpus = 0;
 	assert_int_equal(config_check(&config, &error), STATUS_INVALID);
 	config.cpus = 33;
