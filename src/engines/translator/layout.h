@@ -82,4 +82,10 @@ struct jump_target {
 	const u8 *code;
 };
 
+/* Place `number` of a table with nothing in it: no address that is looked up there is this, not even the last of all. */
+static always_inline struct jump_target jump_target_empty(unsigned number)
+{
+	return (struct jump_target){.linear = ~(u64)number};
+}
+
 #endif

@@ -35,7 +35,7 @@ static void table_forget(struct jump_table *table, u64 key)
 {
 	table->key = key;
 	for (unsigned i = 0; i < JUMP_TARGETS; i++)
-		table->targets[i] = (struct jump_target){.linear = ~(u64)0};
+		table->targets[i] = jump_target_empty(i);
 }
 
 static void jumps_forget(struct translator *t)
