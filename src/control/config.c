@@ -293,7 +293,7 @@ static enum status check_names(const struct machine_config *config, struct error
 {
 	static const char *const engines[] = {
 		"auto", "interp", "translate", "direct", "kvm", "lockstep", NULL};
-	static const char *const models[] = {"x86-64-v2", "x86-64-v3", NULL};
+	static const char *const models[] = {"auto", "x86-64-v2", "x86-64-v3", NULL};
 	static const char *const consoles[] = {"stdio", "virtio", "none", NULL};
 	static const char *const clocks[] = {"real", "instructions", NULL};
 	static const char *const verifications[] = {"off", "on", "strict", NULL};
@@ -303,7 +303,8 @@ static enum status check_names(const struct machine_config *config, struct error
 			"--engine %s: no such engine; there are auto and interp", config->engine);
 	if (!is_one_of(config->cpu, models))
 		return error_set(error, STATUS_INVALID,
-			"--cpu %s: no such model; there are x86-64-v2 and x86-64-v3", config->cpu);
+			"--cpu %s: no such model; there are auto, x86-64-v2 and x86-64-v3",
+			config->cpu);
 	if (!is_one_of(config->console, consoles))
 		return error_set(error, STATUS_INVALID,
 			"--console %s: no such console; there are stdio, virtio and none",

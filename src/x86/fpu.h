@@ -69,12 +69,6 @@ u16 fpu_tag_word(const struct fpu *fpu);
 /* Changes TOP and keeps the registers where they are, which moves them in the image (it is in stack order). */
 void fpu_set_top(struct fpu *fpu, unsigned top);
 
-/*
- * False when the host cannot run what the CPU model offers; *missing names the feature (static storage). model NULL: what
- * all models need.
- */
-bool fpu_host_supported(const struct cpu_model *model, const char **missing);
-
 static always_inline u16 fpu_get_16(const struct fpu *fpu, unsigned offset)
 {
 	return *(const u16 __attribute__((may_alias)) *)(fpu->image + offset);

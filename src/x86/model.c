@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include "base/text.h"
 #include "x86/model.h"
 
 #define F(name) BIT(FEATURE_##name)
@@ -44,6 +43,11 @@ const struct cpu_model *cpu_model_find(const char *name)
 		if (text_equal(models[i].name, name))
 			return &models[i];
 	return NULL;
+}
+
+const struct cpu_model *cpu_model_at(unsigned index)
+{
+	return index < ARRAY_SIZE(models) ? &models[index] : NULL;
 }
 
 bool cpu_model_has(const struct cpu_model *model, enum cpu_feature feature)

@@ -5,6 +5,7 @@
 #ifndef X86_MODEL_H
 #define X86_MODEL_H
 
+#include "base/text.h"
 #include "x86/cpu.h"
 
 /* What the CPUID column of opcodes.table names; a bit each in model->features. The generator makes the list. */
@@ -25,7 +26,20 @@ struct cpu_model {
 
 /* NULL when there is none of that name. */
 const struct cpu_model *cpu_model_find(const char *name);
+/* From 0, each offering all of those before it; NULL after the last. */
+const struct cpu_model *cpu_model_at(unsigned index);
 bool cpu_model_has(const struct cpu_model *model, enum cpu_feature feature);
+
+/* ---- the processor below: model_host.c ---- */
+
+/* What it has of enum cpu_feature, AVX only where its system saves the state. */
+u64 cpu_host_features(void);
+/* Whether engines can run the model where the host has these features; what lacks is appended to *missing, if not NULL. */
+bool cpu_model_runs_on(const struct cpu_model *model, u64 host, struct text *missing);
+/* The last model that runs there; NULL: none. */
+const struct cpu_model *cpu_model_best(u64 host);
+
+/* ---- what the guest sees ---- */
 
 /* CPUID with everything dynamic filled in (OSXSAVE, APIC id, topology, XCR0 sizes, hypervisor leaves). */
 void cpuid_read(struct cpu *cpu, u32 leaf, u32 subleaf, u32 result[4]);

@@ -224,8 +224,8 @@ static void ldt_set(void)
 
 void native_init(void)
 {
-	const char *missing; /* asked once: CPUID takes long in a virtual machine */
-	native_avx = fpu_host_supported(cpu_model_find("x86-64-v3"), &missing);
+	/* asked once: CPUID takes long in a virtual machine */
+	native_avx = cpu_model_runs_on(cpu_model_find("x86-64-v3"), cpu_host_features(), NULL);
 	handlers_install();
 	map_fixed(CODE_LINEAR, 2 * 4096, PROT_READ | PROT_WRITE | PROT_EXEC);
 	map_fixed(DATA_LINEAR, DATA_WRITABLE_BYTES, PROT_READ | PROT_WRITE);

@@ -17,6 +17,7 @@
 #include "control/linux/engines.h"
 #include "control/linux/json.h"
 #include "control/linux/limits.h"
+#include "control/linux/models.h"
 #include "control/linux/process.h"
 #include "control/linux/registry.h"
 #include "control/linux/sandbox_layers.h"
@@ -40,11 +41,32 @@ static void look_at_processor(struct finding *finding)
 	for (u32 i = 0; i < 3; i++)
 		__get_cpuid(0x80000002 + i, &brand[4 * i], &brand[4 * i + 1], &brand[4 * i + 2],
 			&brand[4 * i + 3]);
-	engine_missing_features(missing, sizeof(missing));
+	model_missing_features(missing, sizeof(missing));
 	finding->is_good = !missing[0];
 	snprintf(finding->text, sizeof(finding->text), "%.48s; %s%s", (const char *)brand,
 		missing[0] ? "lacks " : "has all that lodge needs", missing);
 	finding->remedy = "a processor with x86-64-v2, AES and PCLMULQDQ";
+}
+
+static void look_at_models(struct finding *finding)
+{
+	const struct cpu_model *best, *model;
+	struct error error;
+
+	finding->is_good = model_choose("auto", &best, &error) == STATUS_OK;
+	if (!finding->is_good)
+		return (void)snprintf(finding->text, sizeof(finding->text), "%s", error.text);
+	snprintf(finding->text, sizeof(finding->text), "%s, the default of --cpu", best->name);
+	for (unsigned i = 0; cpu_model_at(i); i++) {
+		size_t length = strlen(finding->text);
+
+		if (model_choose(cpu_model_at(i)->name, &model, &error) != STATUS_OK)
+			snprintf(finding->text + length, sizeof(finding->text) - length, "; %s",
+				error.text);
+		else if (model != best)
+			snprintf(finding->text + length, sizeof(finding->text) - length, "; %s",
+				model->name);
+	}
 }
 
 static void look_at_memory(struct finding *finding)
@@ -186,6 +208,7 @@ static const struct {
 	void (*look)(struct finding *finding);
 } looks[] = {
 	{"processor", true, look_at_processor},
+	{"model", false, look_at_models},
 	{"kernel", false, look_at_kernel},
 	{"memory", false, look_at_memory},
 	{"lodge-vm", true, look_at_runner},

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "control/linux/engines.h"
 
-#include <cpuid.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "control/linux/models.h"
 #include "hosts/linux/code_memory.h"
 
 /* The fastest first: auto takes the first that works. */
@@ -20,43 +19,6 @@ const struct engine_choice engine_choices[] = {
 		"it was asked for", NULL},
 };
 const unsigned engine_choice_count = ARRAY_SIZE(engine_choices);
-
-/* x86-64-v2, AES and PCLMULQDQ: CPUID leaf 1 ECX, and LAHF of 8000_0001. */
-static const struct {
-	const char *name;
-	u32 bit;
-} needed[] = {
-	{"SSE3", 1u << 0},
-	{"PCLMULQDQ", 1u << 1},
-	{"SSSE3", 1u << 9},
-	{"CMPXCHG16B", 1u << 13},
-	{"SSE4.1", 1u << 19},
-	{"SSE4.2", 1u << 20},
-	{"POPCNT", 1u << 23},
-	{"AES", 1u << 25},
-};
-
-static void append_name(char *text, size_t bytes, const char *name)
-{
-	size_t length = strlen(text);
-
-	snprintf(text + length, bytes - length, "%s%s", length ? " " : "", name);
-}
-
-void engine_missing_features(char *text, size_t bytes)
-{
-	u32 eax, ebx, ecx = 0, edx;
-
-	text[0] = 0;
-	if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx))
-		ecx = 0;
-	for (unsigned i = 0; i < ARRAY_SIZE(needed); i++) {
-		if (!(ecx & needed[i].bit))
-			append_name(text, bytes, needed[i].name);
-	}
-	if (!__get_cpuid(0x80000001, &eax, &ebx, &ecx, &edx) || !(ecx & 1))
-		append_name(text, bytes, "LAHF");
-}
 
 static enum status probe_host(const struct engine_choice *choice, struct error *error)
 {
@@ -76,7 +38,7 @@ enum status engine_check(const struct engine_choice *choice, struct error *error
 		return error_set(error, STATUS_UNSUPPORTED,
 			"--engine %s: not available yet in this version; there is interp",
 			choice->name);
-	engine_missing_features(missing, sizeof(missing));
+	model_missing_features(missing, sizeof(missing));
 	if (missing[0])
 		return error_set(error, STATUS_UNSUPPORTED, "--engine %s: this processor lacks %s",
 			choice->name, missing);

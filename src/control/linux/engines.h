@@ -23,7 +23,4 @@ enum status engine_check(const struct engine_choice *choice, struct error *error
 enum status engine_choose(
 	const char *name, const struct engine_choice **choice, struct error *error) must_use;
 
-/* The instruction sets that lodge itself needs of this processor, as one line; "" when none is missing. */
-void engine_missing_features(char *text, size_t bytes);
-
 #endif

@@ -16,6 +16,7 @@
 #include "control/linux/gdb_socket.h"
 #include "control/linux/image.h"
 #include "control/linux/message.h"
+#include "control/linux/models.h"
 #include "control/linux/net_start.h"
 #include "control/linux/perf_map.h"
 #include "control/linux/supervise.h"
@@ -33,6 +34,16 @@ static enum status choose_engine(struct machine_config *config, struct error *er
 			choice->why);
 	snprintf(config->engine, sizeof(config->engine), "%s", choice->name);
 	return STATUS_OK;
+}
+
+static enum status choose_model(struct machine_config *config, struct error *error)
+{
+	const struct cpu_model *model;
+	enum status status = model_choose(config->cpu, &model, error);
+
+	if (status == STATUS_OK)
+		snprintf(config->cpu, sizeof(config->cpu), "%s", model->name);
+	return status;
 }
 
 static enum status open_kernel(struct machine_config *config, struct error *error)
@@ -142,6 +153,8 @@ static enum status prepare(struct machine_config *config, struct error *error)
 {
 	enum status status = choose_engine(config, error);
 
+	if (status == STATUS_OK)
+		status = choose_model(config, error);
 	if (status == STATUS_OK)
 		status = disk_files_open(config, error);
 	if (status == STATUS_OK)

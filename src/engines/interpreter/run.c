@@ -5,17 +5,19 @@
  */
 #include "core/machine.h"
 #include "engines/blocks/loop.h"
-#include "x86/fpu.h"
+#include "x86/model.h"
 
 #define ARENA_BYTES (12 * MIB)
 
 static enum status interpreter_probe(struct error *error)
 {
-	const char *missing;
-	if (fpu_host_supported(NULL, &missing))
+	char names[128];
+	struct text missing;
+	text_init(&missing, names, sizeof(names));
+	if (cpu_model_runs_on(cpu_model_at(0), cpu_host_features(), &missing))
 		return STATUS_OK;
 	return error_set(error, STATUS_UNSUPPORTED,
-		"this processor lacks %s, which the engine interp needs", missing);
+		"this processor lacks %s, which the engine interp needs", names);
 }
 
 static enum status machine_attach(struct machine *machine)

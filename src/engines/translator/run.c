@@ -6,7 +6,7 @@
 #include "base/memory.h"
 #include "engines/translator/build.h"
 #include "engines/translator/verify.h"
-#include "x86/fpu.h"
+#include "x86/model.h"
 
 /* Decoded blocks, about as much as translations of them take. */
 #define ARENA_BYTES_MIN (12 * MIB)
@@ -15,11 +15,13 @@
 
 static enum status translator_probe(struct error *error)
 {
-	const char *missing;
-	if (fpu_host_supported(NULL, &missing))
+	char names[128];
+	struct text missing;
+	text_init(&missing, names, sizeof(names));
+	if (cpu_model_runs_on(cpu_model_at(0), cpu_host_features(), &missing))
 		return STATUS_OK;
 	return error_set(error, STATUS_UNSUPPORTED,
-		"this processor lacks %s, which the engine translate needs", missing);
+		"this processor lacks %s, which the engine translate needs", names);
 }
 
 static enum status machine_attach(struct machine *machine)

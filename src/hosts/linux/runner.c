@@ -28,7 +28,6 @@
 #include "hosts/linux/net.h"
 #include "hosts/linux/sandbox/layers.h"
 #include "hosts/linux/sandbox/sandbox.h"
-#include "x86/fpu.h"
 #include "x86/model.h"
 
 /* One nanosecond a tick: the cheapest to compute, and all that a software engine can resolve. */
@@ -175,10 +174,12 @@ static enum status create_machine(const struct machine_config *config)
 			error, STATUS_UNSUPPORTED, "no engine '%s' in lodge-vm", config->engine);
 	if (!parameters.model)
 		return error_set(error, STATUS_UNSUPPORTED, "no processor model '%s'", config->cpu);
-	const char *missing;
-	if (!fpu_host_supported(parameters.model, &missing))
+	char names[128];
+	struct text missing;
+	text_init(&missing, names, sizeof(names));
+	if (!cpu_model_runs_on(parameters.model, cpu_host_features(), &missing))
 		return error_set(error, STATUS_UNSUPPORTED, "--cpu %s: this processor lacks %s",
-			config->cpu, missing);
+			config->cpu, names);
 	enum status status = parameters.engine->probe(error);
 	if (status != STATUS_OK)
 		return status;

@@ -444,11 +444,9 @@ static void xcr0_has_avx_in_v3_and_only_with_sse(void **state)
 /* With AVX on, or skips the test where the host has none. */
 static void start_v3(void)
 {
-	const char *missing;
-
 	cpu.model = cpu_model_find("x86-64-v3");
 	cpu.xcr0 = XCR0_X87 | XCR0_SSE | XCR0_AVX;
-	if (!fpu_host_supported(cpu.model, &missing))
+	if (!cpu_model_runs_on(cpu.model, cpu_host_features(), NULL))
 		skip();
 	memset(cpu.fpu.ymm_high, 0x55, sizeof(cpu.fpu.ymm_high));
 }
