@@ -4,9 +4,10 @@
 #include "base/memory.h"
 #include "core/machine.h"
 #include "core/state.h"
+#include "x86/model.h"
 #include "x86/tlb.h"
 
-static const char state_magic[16] = "lodge-state-1\n";
+static const char state_magic[16] = "lodge-state-2\n";
 
 void state_register(struct machine *machine, struct state_object *object, const char *name,
 	const struct state_table *table, void *owner)
@@ -34,6 +35,17 @@ static const void *field_saved_form(
 		return data;
 	*deadline = ((const struct event *)data)->deadline_ns;
 	return deadline;
+}
+
+/* What the machine's description settles and no load may change. */
+static const char *model_name(const struct machine *machine)
+{
+	return machine->vcpus[0]->cpu.model->name;
+}
+
+static const char *clock_name(u32 kind)
+{
+	return kind == CLOCK_INSTRUCTIONS ? "instructions" : "real";
 }
 
 /* ---- save ---- */
@@ -98,7 +110,9 @@ enum status state_save(struct machine *machine, const struct state_sink *sink)
 	u32 count = 0;
 	list_for_each (node, &machine->state_objects)
 		count++;
-	bool ok = put(sink, state_magic, sizeof(state_magic)) && put_u32(sink, count);
+	bool ok = put(sink, state_magic, sizeof(state_magic)) &&
+		put_name(sink, model_name(machine)) &&
+		put_name(sink, clock_name(machine->clock.kind)) && put_u32(sink, count);
 	list_for_each (node, &machine->state_objects)
 		ok = ok && save_object(sink, container_of(node, struct state_object, link));
 	return ok && save_memory(sink, &machine->memory) ? STATUS_OK : STATUS_IO;
@@ -133,9 +147,9 @@ static enum status expect_u32(struct loader *loader, u32 expected, const char *w
 	return status;
 }
 
-static enum status expect_name(struct loader *loader, const char *expected)
+static enum status get_name(
+	struct loader *loader, char name[NAME_MAX_BYTES + 1], const char *expected)
 {
-	char name[NAME_MAX_BYTES + 1];
 	u32 length;
 	enum status status = get(loader, &length, 4);
 	if (status != STATUS_OK)
@@ -145,13 +159,33 @@ static enum status expect_name(struct loader *loader, const char *expected)
 			"saved state: a name of %u bytes where '%s' was expected", length,
 			expected);
 	status = get(loader, name, length);
+	if (status == STATUS_OK)
+		name[length] = 0;
+	return status;
+}
+
+static enum status expect_name(struct loader *loader, const char *expected)
+{
+	char name[NAME_MAX_BYTES + 1];
+	enum status status = get_name(loader, name, expected);
 	if (status != STATUS_OK)
 		return status;
-	name[length] = 0;
 	if (!text_equal(name, expected))
 		return error_set(loader->error, STATUS_INVALID,
 			"saved state: '%s' where '%s' was expected", name, expected);
 	return STATUS_OK;
+}
+
+static enum status expect_description(
+	struct loader *loader, const char *option, const char *of_this_machine)
+{
+	char name[NAME_MAX_BYTES + 1];
+	enum status status = get_name(loader, name, of_this_machine);
+	if (status == STATUS_OK && !text_equal(name, of_this_machine))
+		status = error_set(loader->error, STATUS_INVALID,
+			"saved state: of a machine with %s %s, and this one has %s", option, name,
+			of_this_machine);
+	return status;
 }
 
 static enum status load_data(
@@ -248,12 +282,16 @@ enum status state_load(
 {
 	struct loader loader = {.source = source, .error = error};
 	char magic[sizeof(state_magic)];
-	u32 count = 0;
+	u32 count = 0, clock_kind = machine->clock.kind;
 	list_for_each (node, &machine->state_objects)
 		count++;
 	enum status status = get(&loader, magic, sizeof(magic));
 	if (status == STATUS_OK && memcmp(magic, state_magic, sizeof(magic)))
 		return error_set(error, STATUS_INVALID, "saved state: this is no saved machine");
+	if (status == STATUS_OK)
+		status = expect_description(&loader, "--cpu", model_name(machine));
+	if (status == STATUS_OK)
+		status = expect_description(&loader, "--clock", clock_name(clock_kind));
 	if (status == STATUS_OK)
 		status = expect_u32(&loader, count, "the number of objects");
 	host_lock(&machine->lock);
@@ -266,6 +304,8 @@ enum status state_load(
 		status = load_memory(&loader, &machine->memory);
 	if (status == STATUS_OK)
 		status = finish_objects(machine, error);
+	if (status == STATUS_OK && machine->clock.kind != clock_kind)
+		status = error_set(error, STATUS_INVALID, "saved state: its clock is of two kinds");
 	host_unlock(&machine->lock);
 	return status;
 }

@@ -3,7 +3,7 @@
  * Saved state, declared once, field by field, in tables that save, load, print and diff walk. A table describes one struct;
  * what is not in its table is derived, and rebuilt by `loaded`.
  *
- * The saved form is little-endian: sections (object name, table name, version, bytes), each with fields (name, element size,
+ * The saved form is little-endian: what no load may change (the processor's model, the kind of clock), then sections (object name, table name, version, bytes), each with fields (name, element size,
  * count, data). Load wants exactly the fields of its table: an unknown, missing or ill-sized one is an error that names it.
  */
 #ifndef CORE_STATE_H

@@ -373,6 +373,40 @@ static void a_saved_machine_comes_back_as_it_was(void **state)
 	destroy(&other);
 }
 
+static void a_state_of_another_model_or_clock_is_refused(void **state)
+{
+	struct error error;
+	save_thing();
+	other.vcpus[0]->cpu.model = cpu_model_find("x86-64-v3");
+	assert_int_equal(state_load(&other, &source, &error), STATUS_INVALID);
+	assert_non_null(strstr(error.text, "--cpu x86-64-v2, and this one has x86-64-v3"));
+	assert_int_equal(other_thing.number, 0);
+	other.vcpus[0]->cpu.model = cpu_model_find("x86-64-v2");
+	read_at = 0;
+	other.clock.kind = CLOCK_REAL + CLOCK_INSTRUCTIONS - other.clock.kind;
+	assert_int_equal(state_load(&other, &source, &error), STATUS_INVALID);
+	assert_non_null(strstr(error.text, "--clock"));
+	assert_int_equal(other_thing.number, 0);
+	destroy(&other);
+}
+
+/* The name at the head is the description's; the clock's own field may not say something else. */
+static void a_state_with_two_kinds_of_clock_is_refused(void **state)
+{
+	static const char field[] = "kind";
+	struct error error;
+	save_thing();
+	u8 *kind = NULL;
+	for (u64 at = 0; !kind && at < saved_bytes - 4; at++)
+		kind = memcmp(saved + at, field, 4) ? NULL : saved + at + 4 + 3 * 4;
+	assert_non_null(kind);
+	assert_int_equal(*kind, machine.clock.kind);
+	*kind ^= 1;
+	assert_int_equal(state_load(&other, &source, &error), STATUS_INVALID);
+	assert_non_null(strstr(error.text, "clock"));
+	destroy(&other);
+}
+
 static void a_state_cut_anywhere_is_refused(void **state)
 {
 	struct error error;
@@ -458,6 +492,8 @@ int main(void)
 		TEST(memory_past_the_hole_begins_at_four_gib),
 		TEST(the_engine_hears_of_writes_to_code),
 		TEST(a_saved_machine_comes_back_as_it_was),
+		TEST(a_state_of_another_model_or_clock_is_refused),
+		TEST(a_state_with_two_kinds_of_clock_is_refused),
 		TEST(a_state_cut_anywhere_is_refused),
 		TEST(values_that_no_machine_has_are_refused),
 		TEST(a_state_with_any_byte_changed_does_no_harm),
