@@ -167,7 +167,7 @@ static void run_blob(u64 seed, u64 number)
 		.tsc_hz = 1000000000,
 		.wall_start_ns = 1735689600000000000,
 		.no_reboot = number % 16 != 0,
-		.model = cpu_model_find("x86-64-v2"),
+		.model = cpu_model_best(cpu_host_features()),
 		.vcpu_count = 1};
 	struct pc_parameters board = {
 		.console = {.write = take_output, .resume_input = resume_input},

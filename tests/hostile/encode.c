@@ -61,12 +61,44 @@ static void put_rex(struct encoding *encoding, struct random *random, const stru
 		put(encoding, rex);
 }
 
+/* C4 or C5 with any registers: what the row does not allow the decoder refuses. Outside 64-bit code not LES and LDS. */
+static void put_vex(
+	struct encoding *encoding, struct random *random, const struct opcode_row *row, bool is_64)
+{
+	static const u8 pp[] = {[ROW_PREFIX_NONE] = 0,
+		[ROW_PREFIX_66] = 1,
+		[ROW_PREFIX_F3] = 2,
+		[ROW_PREFIX_F2] = 3};
+	unsigned inverted = (unsigned)random_below(random, 256), third;
+	unsigned rxb = (inverted & (is_64 ? 0xe0 : 0x20)) | (is_64 ? 0 : 0xc0);
+
+	/* W, vvvv and L; half of the time without vvvv, which many rows want. */
+	third = (unsigned)random_below(random, 32) << 3 | (random_one_in(random, 2) ? 0x78 : 0);
+	if (row->attributes & ROW_REXW)
+		third |= 0x80;
+	if (row->attributes & ROW_NOREXW)
+		third &= 0x7f;
+	if (row->attributes & ROW_L1)
+		third |= 4;
+	else if (!(row->attributes & ROW_L0) && random_one_in(random, 2))
+		third |= 4;
+	third = (third & 0xfc) | pp[row->prefixes];
+	if (row->map == OPCODE_MAP_VEX + 1 && !(third & 0x80) && (rxb & 0x60) == 0x60) {
+		put(encoding, 0xc5);
+		put(encoding, (rxb & 0x80) | (is_64 ? 0 : 0x40) | (third & 0x7f));
+		return;
+	}
+	put(encoding, 0xc4);
+	put(encoding, rxb | (row->map - OPCODE_MAP_VEX));
+	put(encoding, third);
+}
+
 static void put_opcode(
 	struct encoding *encoding, struct random *random, const struct opcode_row *row)
 {
-	if (row->map)
+	if (row->map && row->map <= OPCODE_MAP_VEX)
 		put(encoding, 0x0f);
-	if (row->map > 1)
+	if (row->map > 1 && row->map <= OPCODE_MAP_VEX)
 		put(encoding, row->map == 2 ? 0x38 : 0x3a);
 	put(encoding, row->opcode + (unsigned)random_below(random, row->opcodes));
 	if (row->has_modrm) {
@@ -121,9 +153,13 @@ unsigned encode_random(struct random *random, unsigned code_size, u64 features, 
 		if (is_system && !(row->attributes & (ROW_CPL0 | ROW_FAR | ROW_IOPL)))
 			continue;
 		put_prefixes(&encoding, random, row);
-		put_mandatory(&encoding, random, row);
-		if (code_size == SIZE_64)
-			put_rex(&encoding, random, row);
+		if (row->map > OPCODE_MAP_VEX) {
+			put_vex(&encoding, random, row, code_size == SIZE_64);
+		} else {
+			put_mandatory(&encoding, random, row);
+			if (code_size == SIZE_64)
+				put_rex(&encoding, random, row);
+		}
 		put_opcode(&encoding, random, row);
 		if (row->operand_count && row->operands[0].kind == OPERAND_A)
 			put_far_pointer(&encoding, random, code_size);

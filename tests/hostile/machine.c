@@ -80,7 +80,7 @@ static void create(struct hostile *hostile, bool console_is_virtio)
 		.clock = CLOCK_INSTRUCTIONS,
 		.tsc_hz = 1000000000,
 		.wall_start_ns = 1735689600000000000,
-		.model = cpu_model_find("x86-64-v2"),
+		.model = cpu_model_best(cpu_host_features()),
 		.vcpu_count = 1};
 	struct pc_parameters board = {
 		.console = {.write = take_output, .resume_input = resume_input, .context = hostile},

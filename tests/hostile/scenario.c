@@ -13,6 +13,7 @@
 #include "x86/access.h"
 #include "x86/descriptors.h"
 #include "x86/flags.h"
+#include "x86/fpu.h"
 #include "x86/paging.h"
 
 #define GDT 0x1000
@@ -528,6 +529,9 @@ static void build_control(struct builder *builder)
 
 	cpu->cr0 = CR0_ET | CR0_NE | CR0_MP;
 	cpu->cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE;
+	cpu->xcr0 = XCR0_X87 | XCR0_SSE;
+	if (fpu_xcr0_is_valid(cpu, cpu->xcr0 | XCR0_AVX) && !random_one_in(random, 8))
+		cpu->xcr0 |= XCR0_AVX;
 	cpu->efer = EFER_SCE | EFER_NXE;
 	if (builder->mode != SCENARIO_REAL)
 		cpu->cr0 |= CR0_PE;
