@@ -95,7 +95,7 @@ static void read_registers(struct gdb_stub *stub)
 	u8 value[GDB_REGISTER_BYTES_MAX];
 	struct text text;
 	text_init(&text, buffer, sizeof(buffer));
-	for (unsigned i = 0; i < gdb_register_count; i++)
+	for (unsigned i = 0; i < gdb_register_count(current_cpu(stub)); i++)
 		put_hex(&text, value, gdb_register_get(current_cpu(stub), i, value));
 	send_packet(stub, buffer);
 }
@@ -109,7 +109,7 @@ static void registers_changed(struct gdb_stub *stub)
 static void write_registers(struct gdb_stub *stub, const char *at)
 {
 	u8 value[GDB_REGISTER_BYTES_MAX] = {0};
-	for (unsigned i = 0; i < gdb_register_count; i++) {
+	for (unsigned i = 0; i < gdb_register_count(current_cpu(stub)); i++) {
 		if (take_hex(&at, value, gdb_register_bytes(i)) != gdb_register_bytes(i))
 			break;
 		gdb_register_set(current_cpu(stub), i, value);
@@ -118,10 +118,10 @@ static void write_registers(struct gdb_stub *stub, const char *at)
 	answer(stub, true);
 }
 
-static unsigned take_register(const char **at)
+static unsigned take_register(struct gdb_stub *stub, const char **at)
 {
 	u64 number = take_number(at);
-	return (unsigned)MIN(number, gdb_register_count);
+	return (unsigned)MIN(number, gdb_register_count(current_cpu(stub)));
 }
 
 static void read_register(struct gdb_stub *stub, const char *at)
@@ -129,7 +129,7 @@ static void read_register(struct gdb_stub *stub, const char *at)
 	char buffer[2 * GDB_REGISTER_BYTES_MAX + 1];
 	u8 value[GDB_REGISTER_BYTES_MAX];
 	struct text text;
-	unsigned bytes = gdb_register_get(current_cpu(stub), take_register(&at), value);
+	unsigned bytes = gdb_register_get(current_cpu(stub), take_register(stub, &at), value);
 	text_init(&text, buffer, sizeof(buffer));
 	put_hex(&text, value, bytes);
 	send_packet(stub, bytes ? buffer : "E01");
@@ -138,7 +138,7 @@ static void read_register(struct gdb_stub *stub, const char *at)
 static void write_register(struct gdb_stub *stub, const char *at)
 {
 	u8 value[GDB_REGISTER_BYTES_MAX] = {0};
-	unsigned number = take_register(&at);
+	unsigned number = take_register(stub, &at);
 	bool ok = take_char(&at, '=') &&
 		take_hex(&at, value, sizeof(value)) == gdb_register_bytes(number) &&
 		gdb_register_set(current_cpu(stub), number, value);
@@ -450,7 +450,7 @@ static void query_target(struct gdb_stub *stub, const char *at)
 	char xml[GDB_DESCRIPTION_BYTES], buffer[GDB_PACKET_BYTES];
 	struct text description, text;
 	text_init(&description, xml, sizeof(xml));
-	gdb_registers_describe(&description);
+	gdb_registers_describe(current_cpu(stub), &description);
 	u64 offset = take_number(&at);
 	take_char(&at, ',');
 	u64 bytes = take_number(&at), total = description.length;

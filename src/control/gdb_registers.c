@@ -4,6 +4,7 @@
 #include "x86/exceptions.h"
 #include "x86/flags.h"
 #include "x86/fpu.h"
+#include "x86/model.h"
 #include "x86/paging.h"
 
 enum register_kind {
@@ -40,6 +41,10 @@ struct gdb_register {
 	}
 #define ST(n) IMAGE("st" #n, "i387_ext", 32 + 16 * n, 10, 10)
 #define XMM(n) IMAGE("xmm" #n, "vec128", 160 + 16 * n, 16, 16)
+#define YMM_HIGH(n)                                                                   \
+	{                                                                             \
+		"ymm" #n "h", "uint128", IN_CPU(fpu.ymm_high[n]), 16, 16, FIELD, NULL \
+	}
 #define X87_CONTROL(name, at, stored) IMAGE(name, "int", at, stored, 4)
 
 static const struct gdb_register registers[] = {
@@ -109,13 +114,35 @@ static const struct gdb_register registers[] = {
 	{"cr3", "int64", IN_CPU(cr3), 8, 8, CONTROL, NULL},
 	{"cr4", "x86_cr4", IN_CPU(cr4), 8, 8, CONTROL, NULL},
 	{"efer", "x86_efer", IN_CPU(efer), 8, 8, CONTROL, NULL},
+	/* Last, since not every model has them. gdb makes ymm0 of xmm0 and ymm0h. */
+	{"ymm0h", "uint128", IN_CPU(fpu.ymm_high[0]), 16, 16, FIELD, "org.gnu.gdb.i386.avx"},
+	YMM_HIGH(1),
+	YMM_HIGH(2),
+	YMM_HIGH(3),
+	YMM_HIGH(4),
+	YMM_HIGH(5),
+	YMM_HIGH(6),
+	YMM_HIGH(7),
+	YMM_HIGH(8),
+	YMM_HIGH(9),
+	YMM_HIGH(10),
+	YMM_HIGH(11),
+	YMM_HIGH(12),
+	YMM_HIGH(13),
+	YMM_HIGH(14),
+	YMM_HIGH(15),
 };
 
-const unsigned gdb_register_count = ARRAY_SIZE(registers);
+#define YMM_REGISTERS 16
+
+unsigned gdb_register_count(const struct cpu *cpu)
+{
+	return ARRAY_SIZE(registers) - (cpu_model_has(cpu->model, FEATURE_AVX) ? 0 : YMM_REGISTERS);
+}
 
 unsigned gdb_register_bytes(unsigned number)
 {
-	return number < gdb_register_count ? registers[number].shown : 0;
+	return number < ARRAY_SIZE(registers) ? registers[number].shown : 0;
 }
 
 /* SDM volume 1, 8.1.7: 0 valid, 3 empty; by physical register, as the abridged one is. */
@@ -129,7 +156,7 @@ static u32 full_tags(u8 abridged)
 
 unsigned gdb_register_get(const struct cpu *cpu, unsigned number, u8 value[GDB_REGISTER_BYTES_MAX])
 {
-	if (number >= gdb_register_count)
+	if (number >= gdb_register_count(cpu))
 		return 0;
 	const struct gdb_register *from = &registers[number];
 	u32 word = 0;
@@ -178,7 +205,7 @@ static bool set_field(struct cpu *cpu, const struct gdb_register *to, const u8 *
 
 bool gdb_register_set(struct cpu *cpu, unsigned number, const u8 value[GDB_REGISTER_BYTES_MAX])
 {
-	if (number >= gdb_register_count)
+	if (number >= gdb_register_count(cpu))
 		return false;
 	const struct gdb_register *to = &registers[number];
 	u64 rip = cpu->regs[RIP];
@@ -253,7 +280,7 @@ static void describe_flags(struct text *text, const struct flags_type *type)
 /* The types that the feature's registers have and gdb does not know by itself: those are its own. */
 static void describe_types(struct text *text, const struct gdb_register *first)
 {
-	const struct gdb_register *end = registers + gdb_register_count;
+	const struct gdb_register *end = registers + ARRAY_SIZE(registers);
 	for (const struct gdb_register *at = first; at < end && (at == first || !at->feature);
 		at++) {
 		for (unsigned i = 0; i < ARRAY_SIZE(flags_types); i++) {
@@ -265,12 +292,12 @@ static void describe_types(struct text *text, const struct gdb_register *first)
 		text_append(text, vec128_type);
 }
 
-void gdb_registers_describe(struct text *text)
+void gdb_registers_describe(const struct cpu *cpu, struct text *text)
 {
 	text_append(text,
 		"<?xml version=\"1.0\"?><!DOCTYPE target SYSTEM \"gdb-target.dtd\"><target>"
 		"<architecture>i386:x86-64</architecture>");
-	for (unsigned i = 0; i < gdb_register_count; i++) {
+	for (unsigned i = 0; i < gdb_register_count(cpu); i++) {
 		const struct gdb_register *it = &registers[i];
 		if (it->feature) {
 			text_format(text, "%s<feature name=\"%s\">", i ? "</feature>" : "",

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The registers as gdb numbers and names them: gdb's own features for x86-64 (core, sse, segments), and a feature of ours with
+ * The registers as gdb numbers and names them: gdb's own features for x86-64 (core, sse, segments, avx), and a feature of ours with
  * the system registers. Source: GDB manual, appendix G.5.5; gdb's features/i386/64bit-*.xml.
  */
 #ifndef CONTROL_GDB_REGISTERS_H
@@ -13,7 +13,8 @@
 /* What gdb_registers_describe needs at most. */
 #define GDB_DESCRIPTION_BYTES 12288
 
-extern const unsigned gdb_register_count;
+/* By the processor's model. */
+unsigned gdb_register_count(const struct cpu *cpu);
 
 /* Bytes of the register's value, little endian, to value; their number, 0 where there is no such register. */
 unsigned gdb_register_get(const struct cpu *cpu, unsigned number, u8 value[GDB_REGISTER_BYTES_MAX]);
@@ -22,6 +23,6 @@ unsigned gdb_register_get(const struct cpu *cpu, unsigned number, u8 value[GDB_R
 bool gdb_register_set(struct cpu *cpu, unsigned number, const u8 value[GDB_REGISTER_BYTES_MAX]);
 unsigned gdb_register_bytes(unsigned number);
 /* target.xml */
-void gdb_registers_describe(struct text *text);
+void gdb_registers_describe(const struct cpu *cpu, struct text *text);
 
 #endif
