@@ -216,7 +216,7 @@ static bool is_general_copy(const struct opcode_row *row)
 
 static bool is_simd_copy(const struct opcode_row *row)
 {
-	return row->class == ROW_CLASS_COPY && row->attributes & ROW_SIMD && row->map < 4;
+	return row->class == ROW_CLASS_COPY && row->attributes & ROW_SIMD;
 }
 
 static unsigned pick_row(struct draft *draft)
@@ -390,6 +390,8 @@ static void state_make(struct draft *draft)
 		random_lanes(&draft->random, program->before.ymm_high[i]);
 	program->counter = 1 + below(draft, 4);
 	program->is_user = chance(draft, 50);
+	if (chance(draft, 4))
+		program->fpu_control = below(draft, FPU_CONTROLS);
 	if (chance(draft, 30))
 		program->cut = 1 + below(draft, 20);
 }

@@ -144,6 +144,15 @@ static void segments_load(struct cpu *cpu, bool is_user)
 	cpu->cpl = is_user ? 3 : 0;
 }
 
+static void fpu_control_load(struct cpu *cpu, enum fpu_control control)
+{
+	cpu->cr0 |= control == FPU_TS ? CR0_TS : control == FPU_EM ? CR0_EM : 0;
+	cpu->cr4 &= ~(control == FPU_NO_SSE	  ? CR4_OSFXSR
+			: control == FPU_NO_XSAVE ? CR4_OSXSAVE
+						  : 0);
+	cpu->xcr0 &= ~(control == FPU_NO_AVX ? XCR0_AVX : 0);
+}
+
 static void control_load(struct cpu *cpu)
 {
 	cpu->cr0 = CR0_PE | CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP;
@@ -168,6 +177,7 @@ static void registers_load(struct cpu *cpu, const struct program *program)
 	memcpy(cpu->fpu.image, state->fpu, sizeof(state->fpu));
 	memcpy(cpu->fpu.ymm_high, state->ymm_high, sizeof(state->ymm_high));
 	control_load(cpu);
+	fpu_control_load(cpu, program->fpu_control);
 	segments_load(cpu, program->is_user);
 	cpu_mode_changed(cpu);
 }

@@ -14,10 +14,14 @@
 /* A 32-bit counter that programs may count down, at an absolute address: for their loops. */
 #define COUNTER_LINEAR ((u64)0x10005000)
 
+/* What the control registers let SIMD instructions do. */
+enum fpu_control { FPU_ON, FPU_TS, FPU_EM, FPU_NO_SSE, FPU_NO_XSAVE, FPU_NO_AVX, FPU_CONTROLS };
+
 struct program {
 	u64 at; /* on the code's pages, which are HLTs elsewhere */
 	u8 bytes[PROGRAM_BYTES];
 	unsigned length;
+	u8 fpu_control;	   /* enum fpu_control */
 	bool is_user;	   /* CPL 3: HLT is #GP, whose handler halts */
 	unsigned cut;	   /* with exact counts: a stop after so many instructions, too; 0: none */
 	u32 counter;	   /* at COUNTER_LINEAR */

@@ -72,6 +72,8 @@ static void program_of_case(struct program *program, const struct test_case *tes
 	/* Privileged ones would change what the next case stands on. */
 	program->is_user = random_chance(&random, 50) ||
 		opcode_rows[test->row].attributes & (ROW_CPL0 | ROW_IOPL | ROW_IO);
+	if (random_chance(&random, 8))
+		program->fpu_control = (u8)random_below(&random, FPU_CONTROLS);
 	if (random_chance(&random, 30))
 		program->cut = 1 + (unsigned)random_below(&random, before + 2);
 }
