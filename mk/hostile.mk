@@ -12,11 +12,12 @@ $(HOSTILE_PROGRAMS): $(BUILD)/tests/hostile/%: $(BUILD)/objects/tests/hostile/%.
 	$(CC) $(LINK_FLAGS) $(NO_PIE) -o $@ $(filter %.o,$^) -Wl,--whole-archive $(BUILD)/liblodge-test.a -Wl,--no-whole-archive
 
 HOSTILE_SEED ?= 1
+HOSTILE_ENGINE ?= interp
 
-## make hostile         guests that try to break their host: HOSTILE_SEED=n, SANITIZE=1
+## make hostile         guests that try to break their host: HOSTILE_SEED=n, HOSTILE_ENGINE=translate, SANITIZE=1
 .PHONY: hostile
 hostile: $(HOSTILE_PROGRAMS)
 	@passed=0; failed=0; for program in $(HOSTILE_PROGRAMS); do \
-		if $$program --seed $(HOSTILE_SEED) > $$program.log; then :; fi; cat $$program.log; \
+		if $$program --seed $(HOSTILE_SEED) --engine $(HOSTILE_ENGINE) > $$program.log; then :; fi; cat $$program.log; \
 		set -- $$(tail -n 1 $$program.log); passed=$$((passed + $${1:-0})); failed=$$((failed + $${3:-1})); \
 	done; echo "$$passed passed, $$failed failed"; [ $$failed -eq 0 ]

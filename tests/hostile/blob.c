@@ -160,7 +160,8 @@ static void run_blob(u64 seed, u64 number)
 	enum kernel_kind kind = (number >> 1) % 3;
 	unsigned code_size = is_64 && kind == KERNEL_LINUX_ELF ? SIZE_64 : SIZE_32;
 	struct console_device console;
-	struct machine_parameters parameters = {.engine = &engine_interpreter,
+	struct machine_parameters parameters = {.engine = hostile_engine,
+		.translate_after = 1,
 		.ram = host_memory_get(RAM_BYTES),
 		.ram_bytes = RAM_BYTES,
 		.clock = CLOCK_INSTRUCTIONS,

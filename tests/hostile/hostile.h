@@ -58,6 +58,9 @@ struct hostile {
 	struct fake_net net;
 };
 
+/* What moves them: the interpreter, or what --engine says; the translator translates at once. */
+extern const struct engine_ops *hostile_engine;
+
 /* Aborts where there is no machine to be had: nothing under test. */
 void hostile_create(struct hostile *hostile);
 /* The same with a virtio console instead of the serial port's. */

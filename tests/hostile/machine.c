@@ -70,11 +70,14 @@ static size_t take_output(void *context, const u8 *from, size_t bytes)
 
 static void resume_input(void *context) {}
 
+const struct engine_ops *hostile_engine = &engine_interpreter;
+
 static void create(struct hostile *hostile, bool console_is_virtio)
 {
 	struct pc_disk disk = {&hostile->disk.backend, "hostile"};
 	struct pc_net net = {&hostile->net.backend, &hostile->net.device, {0x52}};
-	struct machine_parameters parameters = {.engine = &engine_interpreter,
+	struct machine_parameters parameters = {.engine = hostile_engine,
+		.translate_after = 1,
 		.ram = host_memory_get(HOSTILE_RAM_BYTES),
 		.ram_bytes = HOSTILE_RAM_BYTES,
 		.clock = CLOCK_INSTRUCTIONS,

@@ -50,8 +50,17 @@ static void report(const struct hostile_program *program, u64 seed, u64 number, 
 
 static void usage(const char *name)
 {
-	fprintf(stderr, "usage: %s [--count N] [--seed S] [--case K]\n", name);
+	fprintf(stderr, "usage: %s [--count N] [--seed S] [--case K] [--engine interp|translate]\n",
+		name);
 	exit(2);
+}
+
+static void choose_engine(const char *program, const char *name)
+{
+	if (!strcmp(name, engine_translator.name))
+		hostile_engine = &engine_translator;
+	else if (strcmp(name, engine_interpreter.name))
+		usage(program);
 }
 
 int hostile_main(int argc, char **argv, const struct hostile_program *program)
@@ -62,6 +71,10 @@ int hostile_main(int argc, char **argv, const struct hostile_program *program)
 	int wait_status;
 
 	for (int at = 1; at < argc; at += 2) {
+		if (!strcmp(argv[at], "--engine") && at + 1 < argc) {
+			choose_engine(argv[0], argv[at + 1]);
+			continue;
+		}
 		u64 *to = !strcmp(argv[at], "--count") ? &count
 			: !strcmp(argv[at], "--seed")  ? &seed
 			: !strcmp(argv[at], "--case")  ? &only

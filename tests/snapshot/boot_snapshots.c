@@ -3,8 +3,10 @@
  * A kernel's boot under the instruction clock, saved at random moments: each saved machine, loaded into a new one
  * and run on, must end in exactly the state of the run that was not interrupted, bit for bit, RAM and disk included.
  *
- * boot_snapshots [--moments N] [--seed S] [--disk MIB] VMLINUX INITRD COMMAND-LINE; the guest must power off by itself. With a disk
- * the moments are those from its first request on.
+ * --engines names those of the unbroken run, of the one that is saved, and of the ones that go on: they need not be the same.
+ *
+ * boot_snapshots [--moments N] [--seed S] [--disk MIB] [--engines A,B,C] VMLINUX INITRD COMMAND-LINE; the guest must power off by
+ * itself. With a disk the moments are those from its first request on.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +28,8 @@
 #define INSNS_MAX 20000000000ull /* a boot that needs more hangs */
 
 static struct boot_images images;
+static const struct engine_ops *engines[3] = {
+	&engine_interpreter, &engine_interpreter, &engine_interpreter};
 static u64 disk_bytes; /* 0: there is no disk */
 
 /* A machine with its RAM, and what its console has said. */
@@ -99,7 +103,7 @@ static void disk_create(struct subject *subject)
 	subject->disk.backend.ops = &subject->disk_ops;
 }
 
-static void subject_create(struct subject *subject, bool boots)
+static void subject_create(struct subject *subject, const struct engine_ops *engine, bool boots)
 {
 	struct pc_disk disk = {&subject->disk.backend, "snapshot"};
 
@@ -108,7 +112,7 @@ static void subject_create(struct subject *subject, bool boots)
 		disk_create(subject);
 	subject->ram = mmap(NULL, RAM_BYTES, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	struct machine_parameters parameters = {.engine = &engine_interpreter,
+	struct machine_parameters parameters = {.engine = engine,
 		.ram = subject->ram,
 		.ram_bytes = RAM_BYTES,
 		.clock = CLOCK_INSTRUCTIONS,
@@ -220,7 +224,7 @@ static bool check_moment(struct subject *whole, struct subject *runner, u64 mome
 	pc_drain(&runner->machine);
 	if (state_save(&runner->machine, &sink) != STATUS_OK)
 		die("saving failed");
-	subject_create(&resumed, false);
+	subject_create(&resumed, engines[2], false);
 	if (disk_bytes)
 		memcpy(resumed.disk_content, runner->disk_content, disk_bytes);
 	if (state_load(&resumed.machine, &source, &error) != STATUS_OK)
@@ -251,6 +255,21 @@ static u64 *choose_moments(unsigned count, u64 seed, u64 from, u64 total)
 	return moments;
 }
 
+static void choose_engines(const char *names)
+{
+	static const struct engine_ops *const all[] = {&engine_interpreter, &engine_translator};
+	for (unsigned i = 0; i < ARRAY_SIZE(engines); i++) {
+		size_t length = strcspn(names, ",");
+		engines[i] = NULL;
+		for (unsigned k = 0; k < ARRAY_SIZE(all); k++)
+			if (strlen(all[k]->name) == length && !strncmp(all[k]->name, names, length))
+				engines[i] = all[k];
+		if (!engines[i])
+			die("--engines: three of interp and translate, as interp,translate,interp");
+		names += length + (names[length] == ',');
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static struct subject whole, runner;
@@ -262,16 +281,18 @@ int main(int argc, char **argv)
 			moments_count = (unsigned)strtoul(argv[at + 1], NULL, 0);
 		else if (!strcmp(argv[at], "--seed"))
 			seed = strtoull(argv[at + 1], NULL, 0);
+		else if (!strcmp(argv[at], "--engines"))
+			choose_engines(argv[at + 1]);
 		else if (!strcmp(argv[at], "--disk"))
 			disk_bytes = strtoull(argv[at + 1], NULL, 0) * MIB;
 	}
 	if (argc - at != 3)
-		die("usage: boot_snapshots [--moments N] [--seed S] [--disk MIB] VMLINUX INITRD COMMAND-LINE");
+		die("usage: boot_snapshots [--moments N] [--seed S] [--disk MIB] [--engines A,B,C] VMLINUX INITRD COMMAND-LINE");
 	images.kernel = map_file(argv[at], &images.kernel_bytes);
 	images.initrd = map_file(argv[at + 1], &images.initrd_bytes);
 	images.command_line = argv[at + 2];
 
-	subject_create(&whole, true);
+	subject_create(&whole, engines[0], true);
 	whole.echo = getenv("VERBOSE");
 	run_to_end(&whole);
 	u64 total = clock_now_ns(&whole.machine.clock), done = 0;
@@ -282,7 +303,7 @@ int main(int argc, char **argv)
 			whole.disk_begins, whole.disk.reads, whole.disk.writes, whole.disk.flushes);
 	fflush(stdout);
 
-	subject_create(&runner, true);
+	subject_create(&runner, engines[1], true);
 	u64 *moments = choose_moments(moments_count, seed, whole.disk_begins, total);
 	for (unsigned i = 0; i < moments_count; i++) {
 		vcpu_run_insns(runner.machine.vcpus[0], moments[i] - done);
