@@ -359,6 +359,9 @@ static void add_any(struct draft *draft)
 		add_call(draft);
 	else if (choice < 98)
 		add_return(draft);
+	else if (chance(draft, 30))
+		item_add(draft, chance(draft, 70) ? "\x0f\x01\xcb" : "\x0f\x01\xca",
+			3); /* STAC, CLAC */
 	else if (!draft->has_loop)
 		add_loop(draft);
 }
@@ -390,6 +393,9 @@ static void state_make(struct draft *draft)
 		random_lanes(&draft->random, program->before.ymm_high[i]);
 	program->counter = 1 + below(draft, 4);
 	program->is_user = chance(draft, 50);
+	program->has_smap = chance(draft, 10);
+	if (chance(draft, 50))
+		program->before.rflags |= RFLAGS_AC;
 	if (chance(draft, 4))
 		program->fpu_control = below(draft, FPU_CONTROLS);
 	if (chance(draft, 30))

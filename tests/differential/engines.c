@@ -178,6 +178,7 @@ static void registers_load(struct cpu *cpu, const struct program *program)
 	memcpy(cpu->fpu.ymm_high, state->ymm_high, sizeof(state->ymm_high));
 	control_load(cpu);
 	fpu_control_load(cpu, program->fpu_control);
+	cpu->cr4 |= program->has_smap ? CR4_SMAP : 0;
 	segments_load(cpu, program->is_user);
 	cpu_mode_changed(cpu);
 }
