@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What hostile guests have shown: time passes whatever they do, and nothing of the host's comes out. */
+/* Of both software engines, what hostile guests have shown: time passes whatever they do, and nothing of the host's comes out. */
 #include "base/memory.h"
 #include "core/machine.h"
 #include "hosts/fake/fake.h"
@@ -17,7 +17,8 @@ static struct cpu *cpu;
 /* Real mode, all segments 0, at CODE. */
 static int set_up(void **state)
 {
-	struct machine_parameters parameters = {.engine = &engine_interpreter,
+	struct machine_parameters parameters = {.engine = *state,
+		.translate_after = 1,
 		.ram = host_memory_get(RAM_BYTES),
 		.ram_bytes = RAM_BYTES,
 		.clock = CLOCK_INSTRUCTIONS,
@@ -115,21 +116,20 @@ static void a_suppressed_x87_store_leaves_memory_alone(void **state)
 	assert_memory_equal(machine.memory.host + 0x3000, before, sizeof(before));
 }
 
+#define FOR(engine, test)                                                         \
+	{                                                                         \
+#test " (" #engine ")", test, set_up, tear_down, (void *)&engine, \
+	}
+#define FOR_BOTH(test) FOR(engine_interpreter, test), FOR(engine_translator, test)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-			a_guest_that_only_faults_does_not_stop_the_clock, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-			a_processor_halted_with_interrupts_off_sleeps_though_one_is_pending, set_up,
-			tear_down),
-		cmocka_unit_test_setup_teardown(
-			a_repeated_instruction_takes_time, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-			code_is_not_run_past_the_segments_limit_though_it_is_cached, set_up,
-			tear_down),
-		cmocka_unit_test_setup_teardown(
-			a_suppressed_x87_store_leaves_memory_alone, set_up, tear_down),
+		FOR_BOTH(a_guest_that_only_faults_does_not_stop_the_clock),
+		FOR_BOTH(a_processor_halted_with_interrupts_off_sleeps_though_one_is_pending),
+		FOR_BOTH(a_repeated_instruction_takes_time),
+		FOR_BOTH(code_is_not_run_past_the_segments_limit_though_it_is_cached),
+		FOR_BOTH(a_suppressed_x87_store_leaves_memory_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
