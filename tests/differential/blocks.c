@@ -342,12 +342,25 @@ static void add_loop(struct draft *draft)
 	draft->has_loop = true;
 }
 
+/* mov byte ptr [...], imm8, into the program's own bytes. */
+static void add_code_write(struct draft *draft)
+{
+	static const u8 values[] = {0x90, 0xf4, 0xc3, 0x00, 0x01, 0x48, 0xeb, 0x50};
+	u8 bytes[8] = {0xc6, 0x04, 0x25};
+	u32 place = (u32)draft->at + below(draft, 160);
+	memcpy(bytes + 3, &place, 4);
+	bytes[7] = chance(draft, 50) ? values[below(draft, 8)] : below(draft, 255);
+	item_add(draft, bytes, 8);
+}
+
 /* ---- a program ----------------------------------------------------------------------------------- */
 
 static void add_any(struct draft *draft)
 {
 	unsigned choice = below(draft, 100);
-	if (choice < 35)
+	if (draft->program.writes_code && chance(draft, 12))
+		add_code_write(draft);
+	else if (choice < 35)
 		add_arithmetic(draft);
 	else if (choice < 50)
 		add_absolute(draft);
@@ -405,6 +418,7 @@ static void state_make(struct draft *draft)
 static void draft_make(struct draft *draft, u64 seed, unsigned number)
 {
 	draft_begin(draft, seed, number);
+	draft->program.writes_code = chance(draft, 15);
 	unsigned insns = 2 + below(draft, 29);
 	while (draft->count < insns)
 		add_any(draft);

@@ -22,6 +22,7 @@ struct program {
 	u8 bytes[PROGRAM_BYTES];
 	unsigned length;
 	u8 fpu_control;	   /* enum fpu_control */
+	bool writes_code;  /* the code's pages may be written */
 	bool has_smap;	   /* CR4.SMAP; data and code are user pages */
 	bool is_user;	   /* CPL 3: HLT is #GP, whose handler halts */
 	unsigned cut;	   /* with exact counts: a stop after so many instructions, too; 0: none */
