@@ -20,6 +20,7 @@
 #define PACKED_AF ((packed_flags)0x1000)
 #define PACKED_ZF ((packed_flags)0x4000)
 #define PACKED_SF ((packed_flags)0x8000)
+#define PACKED_ALL (PACKED_OF | PACKED_CF | PACKED_PF | PACKED_AF | PACKED_ZF | PACKED_SF)
 
 static always_inline u64 flags_unpack(packed_flags packed)
 {

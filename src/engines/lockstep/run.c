@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/memory.h"
 #include "engines/lockstep/lockstep.h"
+#include "x86/flags.h"
 
 static struct lockstep_settings settings;
 
@@ -215,7 +216,8 @@ static bool excuse_flags(struct lockstep *lockstep, u64 insns)
 {
 	struct cpu *cpu = &lockstep->follower.vcpu->cpu;
 	packed_flags wanted = lockstep->leader.vcpu->cpu.arithmetic_flags;
-	u32 differing = (u32)(cpu->arithmetic_flags ^ wanted);
+	/* Beside the flags there is what LAHF puts between them, which means nothing. */
+	u32 differing = (u32)(cpu->arithmetic_flags ^ wanted) & PACKED_ALL;
 
 	if (differing & ~compare_undefined_flags(lockstep, insns))
 		return false;
