@@ -304,8 +304,13 @@ enum status state_load(
 		status = load_memory(&loader, &machine->memory);
 	if (status == STATUS_OK)
 		status = finish_objects(machine, error);
-	if (status == STATUS_OK && machine->clock.kind != clock_kind)
-		status = error_set(error, STATUS_INVALID, "saved state: its clock is of two kinds");
+	if (machine->clock.kind != clock_kind) {
+		machine->clock.kind =
+			clock_kind; /* what it was made with, whatever comes of it now */
+		if (status == STATUS_OK)
+			status = error_set(
+				error, STATUS_INVALID, "saved state: its clock is of two kinds");
+	}
 	host_unlock(&machine->lock);
 	return status;
 }

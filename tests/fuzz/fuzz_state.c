@@ -41,8 +41,10 @@ static void take_name(u64 *at)
 
 static void find_fields(void)
 {
-	u64 at = 16;
+	u64 at = 16; /* the magic */
 
+	take_name(&at); /* the processor's model */
+	take_name(&at); /* the clock's kind */
 	for (u32 objects = take_u32(&at); objects; objects--) {
 		take_name(&at);
 		take_name(&at);
