@@ -40,7 +40,6 @@ void edge_link(struct translator *t, struct edge *edge, struct translation *targ
 		memcpy(t->code.write + edge->key_word, &word, sizeof(word));
 	}
 	set_key(t, edge, -key);
-	t->counts.linked++;
 }
 
 void translation_drop(struct translator *t, struct translation *translation)

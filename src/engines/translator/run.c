@@ -71,7 +71,6 @@ static void all_dropped(struct block_cache *cache)
 	struct translator *t = container_of(cache, struct translator, loop.cache);
 	t->code.at = t->thunks_end;
 	t->aside_at = t->aside_begin;
-	t->counts.flushed++;
 	t->vcpu->cpu.engine_words[WORD_EDGE] = 0;
 	jumps_forget(t);
 }
@@ -257,12 +256,15 @@ static u64 jumps_key(const struct cpu *cpu)
 						      : block_key(cpu, cpu->code_key_global);
 }
 
-/* Where control has come to is where the edge and indirect jumps lead from now on. */
-static void remember(struct translator *t, struct translation *translation, u64 left)
+/*
+ * Where control has come to is where the edge and indirect jumps lead from now on. WORD_EDGE is read only here: whatever
+ * emptied the cache since has cleared it.
+ */
+static void remember(struct translator *t, struct translation *translation)
 {
 	struct cpu *cpu = &t->vcpu->cpu;
 	u64 linear = cpu->regs[RIP], key = block_jump_entry(&t->loop.cache, linear)->key;
-	struct edge *edge = (struct edge *)(uintptr_t)left;
+	struct edge *edge = (struct edge *)(uintptr_t)cpu->engine_words[WORD_EDGE];
 	struct jump_table *table = table_get(t, jumps_key(cpu));
 	table->used = ++t->uses;
 	cpu->engine_words[WORD_JUMPS] = (u64)(uintptr_t)table->targets;
@@ -284,25 +286,22 @@ static no_inline enum run_exit run_blocks(struct vcpu *vcpu)
 	enum run_exit exit;
 	u64 most, rip = cpu->regs[RIP];
 	while (loop_before_block(vcpu, &exit, &most)) {
-		u64 edge = cpu->engine_words[WORD_EDGE];
-		cpu->engine_words[WORD_EDGE] = 0;
-		/* An interrupt's handler is not where the edge leads. */
-		if (unlikely(cpu->regs[RIP] != rip))
-			edge = 0;
+		/* An interrupt's handler is not where the edge leads, nor what follows a single step. */
+		if (unlikely(cpu->regs[RIP] != rip || !most))
+			cpu->engine_words[WORD_EDGE] = 0;
 		if (unlikely(!most))
 			continue;
 		if (unlikely(t->is_full)) {
 			t->is_full = false;
 			block_cache_empty(&loop->cache);
-			edge = 0;
 		}
 		struct block *block = block_find(&loop->cache);
-		/* Finding it may have emptied the cache. */
 		struct translation *translation = translation_get(t, block);
 		if (!translation || block->count > most) {
+			cpu->engine_words[WORD_EDGE] = 0;
 			loop_run_block(cpu, loop, block, MIN(block->count, most));
 		} else {
-			remember(t, translation, edge);
+			remember(t, translation);
 			enter(t, translation);
 		}
 		rip = cpu->regs[RIP];

@@ -67,7 +67,7 @@ struct translator {
 	bool is_counted;     /* exact instruction counts, which cost */
 	struct verifier *verifier; /* verify.h; NULL: nothing is verified */
 	struct {
-		u64 translated, flushed, entered, linked, unproven;
+		u64 translated, unproven; /* unproven: did not pass it */
 	} counts;
 };
 

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/* The translator's run loop (engines/translator/run.c). */
+#include "base/memory.h"
+#include "core/machine.h"
+#include "engines/translator/translator.h"
+#include "hosts/fake/fake.h"
+#include "tests/unit/unit.h"
+#include "x86/model.h"
+
+#define RAM_BYTES (1 * MIB)
+#define CODE 0x1000
+#define TABLES 0x10000
+
+static struct machine machine;
+static struct vcpu *vcpu;
+static struct translator *translator;
+
+static void put(u64 at, const void *bytes, u64 count)
+{
+	assert_true(memory_write(&machine, at, bytes, count));
+}
+
+/* The first 2 MiB where they are. */
+static void make_tables(void)
+{
+	const u64 level_4 = (TABLES + 0x1000) | 7, level_3 = (TABLES + 0x2000) | 7, level_2 = 0x87;
+	put(TABLES, &level_4, 8);
+	put(TABLES + 0x1000, &level_3, 8);
+	put(TABLES + 0x2000, &level_2, 8);
+}
+
+static void enter_64_bit_code(struct cpu *cpu)
+{
+	cpu->cr0 = CR0_PE | CR0_PG | CR0_ET;
+	cpu->cr4 = CR4_PAE;
+	cpu->efer = EFER_LME | EFER_LMA;
+	cpu->cr3 = TABLES;
+	cpu->segments[SEGMENT_CS] = (struct segment){.selector = 8,
+		.limit = ~0u,
+		.attributes = SEGMENT_P | SEGMENT_S | SEGMENT_L | SEGMENT_G | 11};
+	cpu->regs[RIP] = CODE;
+	cpu_mode_changed(cpu);
+}
+
+static int set_up(void **state)
+{
+	struct machine_parameters parameters = {.engine = &engine_translator,
+		.ram = host_memory_get(RAM_BYTES),
+		.ram_bytes = RAM_BYTES,
+		.clock = CLOCK_INSTRUCTIONS,
+		.tsc_hz = 1000000000,
+		.model = cpu_model_find("x86-64-v2"),
+		.translate_after = 1,
+		.code_cache_bytes = 1 * MIB,
+		.vcpu_count = 1};
+
+	fake_reset();
+	memset(&machine, 0, sizeof(machine));
+	assert_int_equal(machine_init(&machine, &parameters), STATUS_OK);
+	clock_start(&machine.clock);
+	vcpu = machine.vcpus[0];
+	translator = translator_of(vcpu);
+	make_tables();
+	enter_64_bit_code(&vcpu->cpu);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	u8 *ram = machine.memory.host;
+
+	machine_fini(&machine);
+	host_memory_put(ram, RAM_BYTES);
+	return 0;
+}
+
+static const struct translation *translation_at(u64 linear)
+{
+	const struct jump_entry *entry = block_jump_entry(&translator->loop.cache, linear);
+	assert_int_equal(entry->linear, linear);
+	assert_non_null(entry->block->translation);
+	return entry->block->translation;
+}
+
+static void a_jump_is_linked_to_where_it_led(void **state)
+{
+	put(CODE, "\xeb\x3e", 2);		 /* jmp CODE + 40h */
+	put(CODE + 0x40, "\x90\x90\xeb\xbc", 4); /* nop; nop; jmp CODE */
+	assert_int_equal(engine_translator.run(vcpu, 5), RUN_STOPPED);
+	assert_int_equal(vcpu->cpu.regs[RIP], CODE + 0x40);
+	assert_non_null(translation_at(CODE + 0x40)->incoming);
+}
+
+/* Making the target may find the arena full: then the edge is gone with the rest. */
+static void an_edge_that_is_gone_is_not_linked(void **state)
+{
+	struct block_cache *cache = &translator->loop.cache;
+	put(CODE, "\xeb\x3e", 2);
+	put(CODE + 0x40, "\x90\x90\xeb\xbc", 4);
+	assert_int_equal(engine_translator.run(vcpu, 1), RUN_STOPPED);
+	assert_int_equal(vcpu->cpu.regs[RIP], CODE + 0x40);
+	u64 emptied = cache->emptied;
+	assert_non_null(block_cache_take(cache, cache->arena_bytes - cache->used_bytes - 64));
+	assert_int_equal(engine_translator.run(vcpu, 3), RUN_STOPPED);
+	assert_int_equal(vcpu->cpu.regs[RIP], CODE);
+	assert_true(cache->emptied > emptied);
+	assert_null(translation_at(CODE + 0x40)->incoming);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			a_jump_is_linked_to_where_it_led, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			an_edge_that_is_gone_is_not_linked, set_up, tear_down),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
