@@ -126,3 +126,34 @@ bool loop_before_block(struct vcpu *vcpu, enum run_exit *exit, u64 *most)
 	}
 	return true;
 }
+
+enum run_exit loop_run(struct vcpu *vcpu, u64 insns, const struct loop_ops *ops)
+{
+	struct loop *loop = loop_of(vcpu);
+	loop->limit = insns > ~(u64)0 - loop->retired ? ~(u64)0 : loop->retired + insns;
+	inbox_begin_run(&loop->inbox);
+	if (__builtin_setjmp(vcpu->cpu.unwind))
+		ops->catch_fault(vcpu);
+	enum run_exit exit = ops->run_blocks(vcpu);
+	loop = loop_of(vcpu);
+	inbox_end_run(&loop->inbox, vcpu, loop->retired);
+	return exit;
+}
+
+/* ---- the rest of engine_ops ---------------------------------------------------------------------- */
+
+enum status loop_machine_attach(struct machine *machine)
+{
+	return STATUS_OK;
+}
+
+void loop_machine_detach(struct machine *machine) {}
+
+void loop_kick(struct vcpu *vcpu) {}
+
+void loop_pull_state(struct vcpu *vcpu) {}
+
+void loop_push_state(struct vcpu *vcpu)
+{
+	block_cache_empty(&loop_of(vcpu)->cache);
+}

@@ -69,4 +69,20 @@ static always_inline void loop_run_block(
  */
 bool loop_before_block(struct vcpu *vcpu, enum run_exit *exit, u64 *most);
 
+/* How an engine moves on, and what it does of its own when an instruction is unwound. */
+struct loop_ops {
+	enum run_exit (*run_blocks)(struct vcpu *vcpu);
+	void (*catch_fault)(struct vcpu *vcpu);
+};
+/* engine_ops.run, with an engine's own parts. */
+enum run_exit loop_run(struct vcpu *vcpu, u64 insns, const struct loop_ops *ops);
+
+/* What software engines have nothing to do for: their vCPUs' state is struct cpu, and they look at pending by themselves. */
+enum status loop_machine_attach(struct machine *machine);
+void loop_machine_detach(struct machine *machine);
+void loop_kick(struct vcpu *vcpu);
+void loop_pull_state(struct vcpu *vcpu);
+/* Code may be other code now. */
+void loop_push_state(struct vcpu *vcpu);
+
 #endif

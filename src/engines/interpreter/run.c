@@ -20,13 +20,6 @@ static enum status interpreter_probe(struct error *error)
 		"this processor lacks %s, which the engine interp needs", names);
 }
 
-static enum status machine_attach(struct machine *machine)
-{
-	return STATUS_OK;
-}
-
-static void machine_detach(struct machine *machine) {}
-
 static enum status vcpu_attach(struct vcpu *vcpu)
 {
 	struct loop *loop = host_memory_get(sizeof(*loop));
@@ -66,15 +59,8 @@ static no_inline enum run_exit run_blocks(struct vcpu *vcpu)
 
 static enum run_exit interpreter_run(struct vcpu *vcpu, u64 insns)
 {
-	struct loop *loop = loop_of(vcpu);
-	loop->limit = insns > ~(u64)0 - loop->retired ? ~(u64)0 : loop->retired + insns;
-	inbox_begin_run(&loop->inbox);
-	if (__builtin_setjmp(vcpu->cpu.unwind))
-		loop_catch_fault(vcpu);
-	enum run_exit exit = run_blocks(vcpu);
-	loop = loop_of(vcpu);
-	inbox_end_run(&loop->inbox, vcpu, loop->retired);
-	return exit;
+	static const struct loop_ops ops = {run_blocks, loop_catch_fault};
+	return loop_run(vcpu, insns, &ops);
 }
 
 static u64 insns_retired(struct vcpu *vcpu)
@@ -82,29 +68,17 @@ static u64 insns_retired(struct vcpu *vcpu)
 	return loop_insns_retired(vcpu);
 }
 
-static void kick(struct vcpu *vcpu)
-{
-	/* The loop looks at pending between blocks. */
-}
-
-static void pull_state(struct vcpu *vcpu) {}
-
-static void push_state(struct vcpu *vcpu)
-{
-	block_cache_empty(&loop_of(vcpu)->cache);
-}
-
 const struct engine_ops engine_interpreter = {
 	.name = "interp",
 	.probe = interpreter_probe,
-	.machine_attach = machine_attach,
-	.machine_detach = machine_detach,
+	.machine_attach = loop_machine_attach,
+	.machine_detach = loop_machine_detach,
 	.vcpu_attach = vcpu_attach,
 	.vcpu_detach = vcpu_detach,
 	.memory_changed = loop_memory_changed,
 	.run = interpreter_run,
 	.insns_retired = insns_retired,
-	.kick = kick,
-	.pull_state = pull_state,
-	.push_state = push_state,
+	.kick = loop_kick,
+	.pull_state = loop_pull_state,
+	.push_state = loop_push_state,
 };

@@ -24,13 +24,6 @@ static enum status translator_probe(struct error *error)
 		"this processor lacks %s, which the engine translate needs", names);
 }
 
-static enum status machine_attach(struct machine *machine)
-{
-	return STATUS_OK;
-}
-
-static void machine_detach(struct machine *machine) {}
-
 /* ---- the code memory ----------------------------------------------------------------------------- */
 
 static void table_forget(struct jump_table *table, u64 key)
@@ -311,42 +304,23 @@ static no_inline enum run_exit run_blocks(struct vcpu *vcpu)
 
 static enum run_exit translator_run(struct vcpu *vcpu, u64 insns)
 {
-	struct loop *loop = loop_of(vcpu);
-	loop->limit = insns > ~(u64)0 - loop->retired ? ~(u64)0 : loop->retired + insns;
+	static const struct loop_ops ops = {run_blocks, catch_fault};
 	host_thread_base_set(&vcpu->cpu);
-	inbox_begin_run(&loop->inbox);
-	if (__builtin_setjmp(vcpu->cpu.unwind))
-		catch_fault(vcpu);
-	enum run_exit exit = run_blocks(vcpu);
-	loop = loop_of(vcpu);
-	inbox_end_run(&loop->inbox, vcpu, loop->retired);
-	return exit;
-}
-
-static void kick(struct vcpu *vcpu)
-{
-	/* Translated code looks at pending at backward and indirect branches, the loop between blocks. */
-}
-
-static void pull_state(struct vcpu *vcpu) {}
-
-static void push_state(struct vcpu *vcpu)
-{
-	block_cache_empty(&loop_of(vcpu)->cache);
+	return loop_run(vcpu, insns, &ops);
 }
 
 const struct engine_ops engine_translator = {
 	.name = "translate",
 	.needs_code_memory = true,
 	.probe = translator_probe,
-	.machine_attach = machine_attach,
-	.machine_detach = machine_detach,
+	.machine_attach = loop_machine_attach,
+	.machine_detach = loop_machine_detach,
 	.vcpu_attach = vcpu_attach,
 	.vcpu_detach = vcpu_detach,
 	.memory_changed = loop_memory_changed,
 	.run = translator_run,
 	.insns_retired = insns_retired,
-	.kick = kick,
-	.pull_state = pull_state,
-	.push_state = push_state,
+	.kick = loop_kick,
+	.pull_state = loop_pull_state,
+	.push_state = loop_push_state,
 };
