@@ -82,6 +82,9 @@ enum status config_read(struct machine_config *config, const char *json, size_t 
 enum status config_write(const struct machine_config *config, enum config_audience audience,
 	struct text *text) must_use;
 
+/* A string as JSON has it (RFC 8259, 7), quotes included. */
+void config_write_string(struct text *text, const char *value);
+
 /*
  * What one field alone cannot say: ranges, known names. STATUS_INVALID: not a value of that field (usage);
  * STATUS_UNSUPPORTED: a good one that this build does not do yet.

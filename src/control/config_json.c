@@ -339,7 +339,7 @@ enum status config_read(struct machine_config *config, const char *json, size_t 
 	return read_fields(&reader, config, tokens, count, audience);
 }
 
-static void write_string(struct text *text, const char *value)
+void config_write_string(struct text *text, const char *value)
 {
 	text_append_char(text, '"');
 	for (; *value; value++) {
@@ -364,7 +364,7 @@ static void write_list(struct text *text, const char *list)
 
 	while (config_list_next(&list, one, sizeof(one))) {
 		text_append(text, separator);
-		write_string(text, one);
+		config_write_string(text, one);
 		separator = ", ";
 	}
 	text_append(text, separator[0] == '[' ? "[]" : "]");
@@ -374,7 +374,7 @@ static void write_value(struct text *text, const struct config_field *field, con
 {
 	switch (field->kind) {
 	case CONFIG_TEXT:
-		write_string(text, from);
+		config_write_string(text, from);
 		break;
 	case CONFIG_LIST:
 		write_list(text, from);
@@ -428,7 +428,7 @@ enum status config_write(
 				MIN(value_bytes(field, value), value_bytes(field, fallback))))
 			continue;
 		text_append(text, separator);
-		write_string(text, field->name);
+		config_write_string(text, field->name);
 		text_append(text, ": ");
 		write_value(text, field, value);
 		separator = ",\n\t";

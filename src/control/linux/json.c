@@ -3,18 +3,19 @@
 
 #include <stdio.h>
 
-void json_print_string(const char *text)
+#include "base/text.h"
+#include "control/config.h"
+
+#define STRING_BYTES_MAX 4200 /* a path, a line of text */
+
+void json_print_string(const char *string)
 {
-	putchar('"');
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
-			putchar('\\');
-		if ((unsigned char)*text >= 0x20)
-			putchar(*text);
-		else
-			printf("\\u%04x", (unsigned)*text);
-	}
-	putchar('"');
+	char buffer[6 * STRING_BYTES_MAX]; /* an escape has up to six characters */
+	struct text text;
+
+	text_init(&text, buffer, sizeof(buffer));
+	config_write_string(&text, string);
+	fputs(buffer, stdout);
 }
 
 void json_begin(struct json_object *object)

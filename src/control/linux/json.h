@@ -5,7 +5,7 @@
 
 #include "base/types.h"
 
-void json_print_string(const char *text);
+void json_print_string(const char *string);
 
 /* Fields of one object, each with the comma before it where there is one. */
 struct json_object {
