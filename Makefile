@@ -103,7 +103,7 @@ all: $(BUILD)/lodge $(BUILD)/lodge-vm
 # runner's, and is small.
 FRONT_OBJECTS := $(CONTROL_LINUX_OBJECTS) $(call objects,src/hosts/linux/code_memory.c \
 	$(filter src/base/text.c src/base/status.c src/x86/model.c src/x86/model_host.c \
-	src/control/config% src/control/disk.c src/control/net.c,$(FREESTANDING_SOURCES)) \
+	src/control/config% src/control/machines.c src/control/disk.c src/control/net.c,$(FREESTANDING_SOURCES)) \
 	$(filter src/hosts/linux/qcow2/% %/sandbox/landlock.c %/sandbox/layers.c,$(HOST_LINUX_SOURCES)))
 $(BUILD)/lodge: $(call objects,src/programs/lodge.c) $(FRONT_OBJECTS)
 	$(CC) $(LINK_FLAGS) $(NO_PIE) -o $@ $^ $(FRONT_LIBS)

@@ -26,5 +26,7 @@ void text_format_list(struct text *text, const char *format, va_list arguments);
 size_t text_length(const char *string);
 bool text_equal(const char *a, const char *b);
 bool text_starts_with(const char *string, const char *prefix);
+/* 0 to 15; -1: not one. */
+int text_hex_digit(char c);
 
 #endif

@@ -78,6 +78,10 @@ enum status config_set(struct machine_config *config, const struct config_field 
 enum status config_read(struct machine_config *config, const char *json, size_t bytes,
 	enum config_audience audience, struct error *error) must_use;
 
+/* The same of a part of a file that begins in that line, for the error's sake. */
+enum status config_read_part(struct machine_config *config, const char *json, size_t bytes,
+	unsigned line, enum config_audience audience, struct error *error) must_use;
+
 /* Writes the audience's fields that are not at their default, as a JSON object. STATUS_TOO_BIG: text is full. */
 enum status config_write(const struct machine_config *config, enum config_audience audience,
 	struct text *text) must_use;

@@ -20,13 +20,14 @@
 struct reader {
 	const char *json;
 	size_t bytes;
+	unsigned line; /* of its first byte */
 	struct error *error;
 	char value[4096]; /* of the field being read, as config_set takes it */
 };
 
 static enum status fail(const struct reader *reader, size_t at, const char *what, const char *name)
 {
-	unsigned line = 1;
+	unsigned line = reader->line;
 
 	for (size_t i = 0; i < at && i < reader->bytes; i++)
 		line += reader->json[i] == '\n';
@@ -51,14 +52,6 @@ static bool gap_is(const struct reader *reader, size_t from, size_t to, char sep
 	return !separator;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* The four digits of a \u escape; -1: not that. */
 static int read_unit(const char *at, const char *end)
 {
@@ -67,7 +60,7 @@ static int read_unit(const char *at, const char *end)
 	if (end - at < 4)
 		return -1;
 	for (unsigned i = 0; i < 4; i++) {
-		int digit = hex_digit(at[i]);
+		int digit = text_hex_digit(at[i]);
 
 		if (digit < 0)
 			return -1;
@@ -239,7 +232,7 @@ static enum status read_plain(struct reader *reader, struct machine_config *conf
 	return STATUS_OK;
 }
 
-/* The list's elements are the tokens behind it. */
+/* A list of one may be written without its brackets. The list's elements are the tokens behind it. */
 static enum status read_list(struct reader *reader, struct machine_config *config,
 	const struct config_field *field, const jsmntok_t *list)
 {
@@ -247,8 +240,7 @@ static enum status read_list(struct reader *reader, struct machine_config *confi
 	enum status status = STATUS_OK;
 
 	if (list->type != JSMN_ARRAY)
-		return fail(
-			reader, (size_t)list->start, "expected a list of strings for", field->name);
+		return read_plain(reader, config, field, list);
 	for (int i = 0; status == STATUS_OK && i < list->size; i++) {
 		const jsmntok_t *element = &list[1 + i];
 
@@ -263,6 +255,24 @@ static enum status read_list(struct reader *reader, struct machine_config *confi
 	return status;
 }
 
+/* A list may be called by its option's name or in the plural: disk, disks. */
+static const struct config_field *find_field(char *name, enum config_audience audience)
+{
+	const struct config_field *field = config_field_find(name, audience);
+	size_t length = text_length(name);
+
+	if (field && !text_equal(field->name, name))
+		return NULL;
+	if (field || !length || name[length - 1] != 's')
+		return field;
+	name[length - 1] = 0;
+	field = config_field_find(name, audience);
+	if (field && (field->kind != CONFIG_LIST || !text_equal(field->name, name)))
+		field = NULL;
+	name[length - 1] = 's';
+	return field;
+}
+
 static enum status read_field(struct reader *reader, struct machine_config *config,
 	const jsmntok_t *key, const jsmntok_t *value, enum config_audience audience, u64 *seen)
 {
@@ -271,8 +281,8 @@ static enum status read_field(struct reader *reader, struct machine_config *conf
 
 	if (key->type != JSMN_STRING || !read_string(reader, key, name, sizeof(name)))
 		return fail(reader, (size_t)key->start, "not a field's name", "");
-	field = config_field_find(name, audience);
-	if (!field || !text_equal(field->name, name))
+	field = find_field(name, audience);
+	if (!field)
 		return fail(reader, (size_t)key->start, "unknown field", name);
 	if (*seen >> (field - config_fields) & 1)
 		return fail(reader, (size_t)key->start, "there already is a field", name);
@@ -311,10 +321,10 @@ static enum status read_fields(struct reader *reader, struct machine_config *con
 	return STATUS_OK;
 }
 
-enum status config_read(struct machine_config *config, const char *json, size_t bytes,
-	enum config_audience audience, struct error *error)
+enum status config_read_part(struct machine_config *config, const char *json, size_t bytes,
+	unsigned line, enum config_audience audience, struct error *error)
 {
-	struct reader reader = {.json = json, .bytes = bytes, .error = error};
+	struct reader reader = {.json = json, .bytes = bytes, .line = line, .error = error};
 	jsmntok_t tokens[TOKENS_MAX];
 	jsmn_parser parser;
 	int count;
@@ -337,6 +347,12 @@ enum status config_read(struct machine_config *config, const char *json, size_t 
 		return fail(&reader, count < 1 ? 0 : (size_t)tokens[0].end,
 			"expected one object { }, and nothing else", "");
 	return read_fields(&reader, config, tokens, count, audience);
+}
+
+enum status config_read(struct machine_config *config, const char *json, size_t bytes,
+	enum config_audience audience, struct error *error)
+{
+	return config_read_part(config, json, bytes, 1, audience, error);
 }
 
 void config_write_string(struct text *text, const char *value)

@@ -46,18 +46,10 @@ static enum status parse_published(const char *text, struct net_option *net, str
 	return STATUS_OK;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool parse_mac(const char *text, u8 mac[NET_MAC_BYTES])
 {
 	for (unsigned i = 0; i < NET_MAC_BYTES; i++, text += 3) {
-		int high = hex_digit(text[0]), low = high < 0 ? -1 : hex_digit(text[1]);
+		int high = text_hex_digit(text[0]), low = high < 0 ? -1 : text_hex_digit(text[1]);
 
 		if (low < 0 || text[2] != (i + 1 < NET_MAC_BYTES ? ':' : 0))
 			return false;

@@ -2,13 +2,12 @@
 #include "control/linux/cli.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "control/config.h"
 #include "control/linux/complete.h"
+#include "control/linux/config_file.h"
 #include "control/linux/doctor.h"
 #include "control/linux/fleet.h"
 #include "control/linux/launch.h"
@@ -66,28 +65,6 @@ static enum status fail_unknown(const char *word, struct error *error)
 		error, STATUS_INVALID, "run: there is no option %.60s; see lodge help run", word);
 }
 
-static enum status read_config_file(
-	const char *path, struct machine_config *config, struct error *error)
-{
-	static char json[CONFIG_JSON_BYTES_MAX + 1];
-	struct error reason;
-	ssize_t got = -1;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd >= 0)
-		got = read(fd, json, sizeof(json));
-	if (got < 0)
-		error_set(error, STATUS_IO, "--config %.150s: %s", path, strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	if (got < 0)
-		return STATUS_IO;
-	if (config_read(config, json, (size_t)got, CONFIG_USER, &reason) != STATUS_OK)
-		return error_set(
-			error, STATUS_INVALID, "--config %.100s: %.140s", path, reason.text);
-	return STATUS_OK;
-}
-
 /* Takes argv[*i], and its value behind it where it has one. only_config: --config alone counts, else it is passed over. */
 static enum status take_option(struct machine_config *config, int argc, char **argv, int *i,
 	bool only_config, struct error *error)
@@ -114,7 +91,7 @@ static enum status take_option(struct machine_config *config, int argc, char **a
 	}
 	if (is_config != only_config)
 		return STATUS_OK;
-	return is_config ? read_config_file(option.value, config, error)
+	return is_config ? config_file_read(option.value, config, error)
 			 : config_set(config, field, option.value, error);
 }
 
@@ -211,6 +188,11 @@ const struct command commands[] = {
 		"CPU-TIME is what the machine's process has taken, CPU-% its average of one processor since the "
 		"start; PROMISED is the guest's memory, USED what of it the host has given.",
 		stats_options, command_stats, ARGUMENT_RUNNING},
+	{"check-config", "FILE", "says what is wrong in a machine's description, or in several",
+		"FILE holds what lodge run --config takes, or {\"machines\": [...]}, a list of such descriptions, each with "
+		"a name: the machines.json of lodge-metal. Everything that is wrong is told with its line. Exit "
+		"status 0 if nothing is.",
+		NULL, command_check_config, ARGUMENT_NONE},
 	{"doctor", "[--json]", "what this host can do, and what is missing",
 		"Exit status 0 if a machine can be run here.", NULL, command_doctor, ARGUMENT_NONE},
 	{"version", "", "lodge's version", NULL, NULL, command_version, ARGUMENT_NONE},

@@ -128,7 +128,9 @@ static void bad_json_names_its_line(void **state)
 		{"{\"name\": \"\\ud800\"}", "expected a string"},
 		{"{\"name\": \"a\nb\"}", "expected a string"},
 		{"{\"ram_fd\": 3}", "unknown field"},
-		{"{\"disk\": \"a\"}", "expected a list of strings for disk"},
+		{"{\"disk\": 1}", "expected a list of strings for disk"},
+		{"{\"disk\": \"a\", \"disks\": [\"b\"]}", "there already is a field disks"},
+		{"{\"names\": \"a\"}", "unknown field names"},
 		{"{\"disk\": [1]}", "expected a list of strings for disk"},
 		{"{\"disk\": [[\"a\"]]}", "line 1"},
 		{"{\"disk\": [\"a\" \"b\"]}", "expected a list of strings for disk"},
@@ -145,6 +147,15 @@ static void bad_json_names_its_line(void **state)
 			fail_msg("%s: '%s' does not say '%s'", cases[i].json, error.text,
 				cases[i].text);
 	}
+}
+
+static void a_list_of_one_needs_no_brackets(void **state)
+{
+	const char *json = "{\"disk\": \"a\", \"nets\": [\"user\", \"none\"]}";
+
+	assert_int_equal(read_json(json, strlen(json), CONFIG_USER), STATUS_OK);
+	assert_string_equal(config.disk, "a\n");
+	assert_string_equal(config.net, "user\nnone\n");
 }
 
 static void json_cut_anywhere_is_refused(void **state)
@@ -325,6 +336,7 @@ int main(void)
 		TEST(paths_do_not_reach_the_runner),
 		TEST(json_strings_are_unescaped),
 		TEST(bad_json_names_its_line),
+		TEST(a_list_of_one_needs_no_brackets),
 		TEST(json_cut_anywhere_is_refused),
 		TEST(values_that_cannot_be_are_refused),
 		TEST(names_are_words),
