@@ -30,6 +30,8 @@ FREESTANDING_SOURCES := $(call find_c,$(FREESTANDING_DIRS)) $(sort $(wildcard sr
 HOSTED_LEAVES_OUT := src/base/memory.c
 HOST_LINUX_SOURCES := $(call find_c,src/hosts/linux)
 HOST_FAKE_SOURCES := $(call find_c,src/hosts/fake)
+# What Type 1 gives to its machines' devices touches no hardware: unit tests run it on hosts/fake.
+METAL_BACKEND_SOURCES := $(call find_c,src/hosts/metal/backend)
 CONTROL_LINUX_SOURCES := $(call find_c,src/control/linux)
 
 # ---- flags ------------------------------------------------------------------------------------------
@@ -74,6 +76,7 @@ objects = $(patsubst %.c,$(BUILD)/objects/%.o,$(1))
 FREESTANDING_OBJECTS := $(call objects,$(filter-out $(HOSTED_LEAVES_OUT),$(FREESTANDING_SOURCES)))
 HOST_LINUX_OBJECTS := $(call objects,$(HOST_LINUX_SOURCES))
 HOST_FAKE_OBJECTS := $(call objects,$(HOST_FAKE_SOURCES))
+METAL_BACKEND_OBJECTS := $(call objects,$(METAL_BACKEND_SOURCES))
 CONTROL_LINUX_OBJECTS := $(call objects,$(CONTROL_LINUX_SOURCES))
 FRONT_LIBS := -lz -llzma -lzstd -llz4 -lext2fs -lcom_err -lseccomp
 # liburing 2.3 as a shared library lacks what restricts a ring.
@@ -88,7 +91,7 @@ $(OPCODES_GENERATED): tools/generate-opcodes $(OPCODE_TABLES)
 
 # ---- rules ------------------------------------------------------------------------------------------
 layer_flags = $(if $(filter src/x86/fpu%,$(1)),$(FPU_FLAGS),$(if \
-	$(filter src/hosts/% src/control/linux/% src/programs/% tests/%,$(1)),-D_GNU_SOURCE,$(FREESTANDING_FLAGS)))
+	$(filter src/hosts/linux/% src/hosts/fake/% src/control/linux/% src/programs/% tests/%,$(1)),-D_GNU_SOURCE,$(FREESTANDING_FLAGS)))
 
 $(BUILD)/objects/%.o: %.c $(OPCODES_GENERATED)
 	@mkdir -p $(@D)
@@ -112,7 +115,7 @@ $(BUILD)/lodge-vm: $(call objects,src/programs/lodge_vm.c) $(FREESTANDING_OBJECT
 	$(CC) $(LINK_FLAGS) $(RUNNER_LINK_FLAGS) -o $@ $^ $(RUNNER_LIBS)
 
 # Everything freestanding with the deterministic host: what unit tests, differential tests and fuzzers link.
-$(BUILD)/liblodge-test.a: $(FREESTANDING_OBJECTS) $(HOST_FAKE_OBJECTS)
+$(BUILD)/liblodge-test.a: $(FREESTANDING_OBJECTS) $(HOST_FAKE_OBJECTS) $(METAL_BACKEND_OBJECTS)
 	@rm -f $@
 	ar rcs $@ $^
 
