@@ -51,16 +51,23 @@ static void emit_rip(struct build *b, u32 offset)
 	emit_store(b->code, place_vcpu(OFFSET_REGISTER(RIP)), HOST_ADDRESS);
 }
 
-/* The TLB's second way, with HOST_SCRATCH and HOST_ADDRESS as the check has left them. */
+/* The other way of the TLB or the table, with HOST_SCRATCH and HOST_ADDRESS as the comparison has left them. */
 static void emit_second_way(struct build *b, struct aside *aside, const struct miss *miss)
 {
 	struct code *code = b->code;
-	i32 way = TLB_ENTRIES * (i32)sizeof(struct tlb_entry);
+	bool is_jump = miss->tag == MISS_OF_JUMP;
+	i32 way = is_jump ? (i32)sizeof(struct jump_target)
+			  : TLB_ENTRIES * (i32)sizeof(struct tlb_entry);
+	i32 tag = is_jump ? (i32) __builtin_offsetof(struct jump_target, linear) : miss->tag;
+	struct place addend =
+		place_base(HOST_ADDRESS, way + (i32) __builtin_offsetof(struct tlb_entry, addend));
 	code_patch(code, miss->jump, code->at);
-	emit_op_rm(code, 0x3b, true, HOST_SCRATCH, place_base(HOST_ADDRESS, way + miss->tag));
+	emit_op_rm(code, 0x3b, true, HOST_SCRATCH, place_base(HOST_ADDRESS, way + tag));
 	aside_jump(aside, emit_jcc(code, 5));
-	emit_load(code, HOST_ADDRESS,
-		place_base(HOST_ADDRESS, way + (i32) __builtin_offsetof(struct tlb_entry, addend)));
+	if (is_jump)
+		emit_lea(code, HOST_ADDRESS, place_base(HOST_ADDRESS, way));
+	else
+		emit_load(code, HOST_ADDRESS, addend);
 	emit_jmp_to(code, miss->back);
 }
 

@@ -176,15 +176,18 @@ static void emit_lookup(struct build *b, struct aside *aside)
 	struct code *code = b->code;
 	emit_group1_place(code, 7, false, place_vcpu(OFFSET_OF(pending)), 0);
 	aside_jump(aside, emit_jcc(code, 5));
-	emit_op_rr(code, 0x89, false, HOST_SCRATCH, HOST_ADDRESS);
+	emit_op_rr(code, 0x69, false, HOST_ADDRESS, HOST_SCRATCH); /* jump_set_offset */
+	emit_32(code, JUMP_HASH);
+	emit_op_rr(code, 0xc1, false, 5, HOST_ADDRESS);
+	emit_8(code, JUMP_HASH_SHIFT);
 	emit_op_rr(code, 0x81, false, 4, HOST_ADDRESS);
-	emit_32(code, JUMP_TARGETS - 1);
-	emit_op_rr(code, 0xc1, false, 4, HOST_ADDRESS);
-	emit_8(code, 4);
+	emit_32(code, JUMP_OFFSET_MASK);
 	emit_op_rm(code, 0x03, true, HOST_ADDRESS, place_vcpu(OFFSET_WORD(WORD_JUMPS)));
 	emit_op_rm(code, 0x3b, true, HOST_SCRATCH,
 		place_base(HOST_ADDRESS, __builtin_offsetof(struct jump_target, linear)));
-	aside_jump(aside, emit_jcc(code, 5));
+	struct miss *miss = &aside->misses[aside->miss_count++];
+	*miss = (struct miss){.jump = emit_jcc(code, 5), .tag = MISS_OF_JUMP};
+	miss->back = code->at;
 	emit_op_rr(code, 0x81, true, 4, HOST_SCRATCH);
 	emit_32(code, (u32)PAGE_MASK);
 }
@@ -211,8 +214,6 @@ static void emit_indirect(struct build *b, struct aside *aside, i32 stack)
 	emit_lookup(b, aside);
 	emit_arrive(b, stack, target_code());
 }
-
-_Static_assert(sizeof(struct jump_target) == 16, "the lookup multiplies by shifting");
 
 static bool build_ret(struct build *b, i32 more)
 {

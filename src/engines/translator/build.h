@@ -20,14 +20,15 @@ enum aside_kind {
 #define ASIDE_MAX (BLOCK_INSNS_MAX * 3 + 8)
 #define EDGES_MAX 2
 
-/* A check that did not find its page in the TLB's first way. */
+/* What did not find its page in the TLB's first way, or its target in that of the table of jumps. */
 struct miss {
 	u32 jump; /* displacement that leads here */
-	u32 back; /* where the addend has been loaded */
-	i32 tag;  /* offset in the entry */
+	u32 back; /* where HOST_ADDRESS has the addend, or the place that knows the target */
+	i32 tag;  /* offset in the entry; or MISS_OF_JUMP */
 };
 
-#define MISSES_MAX 2
+#define MISS_OF_JUMP (-1)
+#define MISSES_MAX 3
 
 /* Code that is rarely needed, put behind the block. */
 struct aside {

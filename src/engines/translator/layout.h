@@ -73,19 +73,37 @@ enum fpu_live {
 		(i32)sizeof(struct segment) * (i32)(number) + \
 		(i32) __builtin_offsetof(struct segment, base))
 
-#define JUMP_TARGETS 8192 /* a power of two */
+#define JUMP_SETS 4096 /* a power of two */
 #define JUMP_TABLES 4
 
-/* Found by the target's low bits. All in a table were found under one key: while another is in force, another table is. */
 struct jump_target {
 	u64 linear;
 	const u8 *code;
 };
 
-/* Place `number` of a table with nothing in it: no address that is looked up there is this, not even the last of all. */
+/*
+ * Found by a hash of the target, since functions lie at round addresses. Translated code compares with the first way; the second has
+ * what was displaced from there, and only a miss looks. All in a table were found under one key: while another is in force, another
+ * table is.
+ */
+struct jump_set {
+	struct jump_target ways[2];
+};
+
+#define JUMP_HASH 0x9e3779b1u
+#define JUMP_HASH_SHIFT 15
+#define JUMP_OFFSET_MASK ((JUMP_SETS - 1) * (u32)sizeof(struct jump_set))
+
+/* Of a target's set in a table, in bytes. */
+static always_inline u32 jump_set_offset(u64 linear)
+{
+	return (u32)linear * JUMP_HASH >> JUMP_HASH_SHIFT & JUMP_OFFSET_MASK;
+}
+
+/* In set `number` while there is nothing else: no address that is looked up there is this. */
 static always_inline struct jump_target jump_target_empty(unsigned number)
 {
-	return (struct jump_target){.linear = ~(u64)number};
+	return (struct jump_target){.linear = !number};
 }
 
 #endif

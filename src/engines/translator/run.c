@@ -11,7 +11,7 @@
 /* Decoded blocks, about as much as translations of them take. */
 #define ARENA_BYTES_MIN (12 * MIB)
 #define ARENA_BYTES_ALL (24 * MIB) /* of a machine */
-#define JUMPS_BYTES (JUMP_TABLES * JUMP_TARGETS * sizeof(struct jump_target))
+#define JUMPS_BYTES (JUMP_TABLES * JUMP_SETS * sizeof(struct jump_set))
 
 static enum status translator_probe(struct error *error)
 {
@@ -24,13 +24,37 @@ static enum status translator_probe(struct error *error)
 		"this processor lacks %s, which the engine translate needs", names);
 }
 
-/* ---- the code memory ----------------------------------------------------------------------------- */
+/* ---- indirect jumps' targets --------------------------------------------------------------------- */
+
+static void set_forget(struct jump_table *table, unsigned number)
+{
+	struct jump_target empty = jump_target_empty(number);
+	table->sets[number] = (struct jump_set){{empty, empty}};
+}
 
 static void table_forget(struct jump_table *table, u64 key)
 {
 	table->key = key;
-	for (unsigned i = 0; i < JUMP_TARGETS; i++)
-		table->targets[i] = jump_target_empty(i);
+	for (unsigned i = 0; i < ARRAY_SIZE(table->filled); i++)
+		for (; table->filled[i]; table->filled[i] &= table->filled[i] - 1)
+			set_forget(table, i * 64 + (unsigned)__builtin_ctzll(table->filled[i]));
+}
+
+static void table_init(struct jump_table *table, struct jump_set *sets)
+{
+	table->sets = sets;
+	for (unsigned i = 0; i < JUMP_SETS; i++)
+		set_forget(table, i);
+}
+
+static void table_put(struct jump_table *table, u64 linear, const u8 *code)
+{
+	unsigned number = jump_set_offset(linear) / (unsigned)sizeof(struct jump_set);
+	struct jump_set *set = &table->sets[number];
+	if (set->ways[0].linear != linear)
+		set->ways[1] = set->ways[0];
+	set->ways[0] = (struct jump_target){.linear = linear, .code = code};
+	table->filled[number / 64] |= BIT(number % 64);
 }
 
 static void jumps_forget(struct translator *t)
@@ -54,6 +78,8 @@ static struct jump_table *table_get(struct translator *t, u64 key)
 	return oldest;
 }
 
+/* ---- the code memory ----------------------------------------------------------------------------- */
+
 static void block_dropped(struct block_cache *cache, struct block *block)
 {
 	translation_drop(container_of(cache, struct translator, loop.cache), block->translation);
@@ -71,8 +97,8 @@ static void all_dropped(struct block_cache *cache)
 static void translator_free(struct translator *t)
 {
 	host_code_memory_put(&t->memory);
-	if (t->tables[0].targets)
-		host_memory_put(t->tables[0].targets, JUMPS_BYTES);
+	if (t->tables[0].sets)
+		host_memory_put(t->tables[0].sets, JUMPS_BYTES);
 	if (t->build)
 		host_memory_put(t->build, sizeof(*t->build));
 	verifier_destroy(t->verifier);
@@ -92,11 +118,11 @@ static u64 arena_bytes(const struct vcpu *vcpu)
 
 static bool memory_get(struct translator *t)
 {
-	struct jump_target *targets = host_memory_get(JUMPS_BYTES);
-	for (unsigned i = 0; i < JUMP_TABLES; i++)
-		t->tables[i].targets = targets ? targets + i * JUMP_TARGETS : NULL;
+	struct jump_set *sets = host_memory_get(JUMPS_BYTES);
+	for (unsigned i = 0; sets && i < JUMP_TABLES; i++)
+		table_init(&t->tables[i], sets + i * JUMP_SETS);
 	t->build = host_memory_get(sizeof(*t->build));
-	if (!targets || !t->build || !host_code_memory_get(code_bytes(t->vcpu), &t->memory))
+	if (!sets || !t->build || !host_code_memory_get(code_bytes(t->vcpu), &t->memory))
 		return false;
 	if (t->vcpu->machine->verification != VERIFY_NOTHING) {
 		t->verifier = verifier_create();
@@ -260,12 +286,11 @@ static void remember(struct translator *t, struct translation *translation)
 	struct edge *edge = (struct edge *)(uintptr_t)cpu->engine_words[WORD_EDGE];
 	struct jump_table *table = table_get(t, jumps_key(cpu));
 	table->used = ++t->uses;
-	cpu->engine_words[WORD_JUMPS] = (u64)(uintptr_t)table->targets;
+	cpu->engine_words[WORD_JUMPS] = (u64)(uintptr_t)table->sets;
 	cpu->engine_words[WORD_CODE_KEY] = block_key(cpu, cpu->code_key);
 	cpu->engine_words[WORD_CODE_KEY_GLOBAL] = block_key(cpu, cpu->code_key_global);
 	if (key == table->key)
-		table->targets[linear & (JUMP_TARGETS - 1)] = (struct jump_target){
-			.linear = linear, .code = t->code.execute + translation->entry_saved};
+		table_put(table, linear, t->code.execute + translation->entry_saved);
 	if (edge)
 		edge_link(
 			t, edge, translation, key, key == cpu->engine_words[WORD_CODE_KEY_GLOBAL]);

@@ -59,7 +59,8 @@ struct translator {
 	struct jump_table {
 		u64 key; /* 0: empty */
 		u64 used;
-		struct jump_target *targets;
+		u64 filled[JUMP_SETS / 64]; /* a bit a set with something in it */
+		struct jump_set *sets;
 	} tables[JUMP_TABLES];
 	u64 uses;
 	struct build *build; /* what translating one block needs */

@@ -2,9 +2,6 @@
 /* Where checks are made of: additions, masks, comparisons, and what a branch says of them. */
 #include "engines/translator/verify_step.h"
 
-#define JUMP_SHIFT 4
-_Static_assert(sizeof(struct jump_target) == 1 << JUMP_SHIFT, "the lookup multiplies by shifting");
-
 static unsigned operand_bytes(const struct insn *insn)
 {
 	return 1u << insn->operand_size;
@@ -94,8 +91,8 @@ static struct value masked(const struct step *s, const struct value *value)
 	if (is_32 && value->kind == VALUE_SHIFTED &&
 		immediate == (TLB_ENTRIES - 1) * sizeof(struct tlb_entry))
 		return (struct value){.kind = VALUE_INDEX, .sum = value->sum};
-	if (is_32 && value->kind == VALUE_LOW && immediate == JUMP_TARGETS - 1)
-		return (struct value){.kind = VALUE_JUMP_NUMBER, .sum = value->sum};
+	if (is_32 && value->kind == VALUE_JUMP_HASH && immediate == JUMP_OFFSET_MASK)
+		return (struct value){.kind = VALUE_JUMP_OFFSET, .sum = value->sum};
 	return value_of_kind(VALUE_UNKNOWN);
 }
 
@@ -108,8 +105,8 @@ static struct value shifted(const struct step *s, const struct value *value)
 		value->kind == VALUE_LOW && is_32 ? *value : value_of_kind(VALUE_UNKNOWN);
 	if (group == 5 && low.kind == VALUE_LOW && count == PAGE_SHIFT - 5)
 		return (struct value){.kind = VALUE_SHIFTED, .sum = low.sum};
-	if (group == 4 && value->kind == VALUE_JUMP_NUMBER && is_32 && count == JUMP_SHIFT)
-		return (struct value){.kind = VALUE_JUMP_OFFSET, .sum = value->sum};
+	if (group == 5 && value->kind == VALUE_JUMP_PRODUCT && is_32 && count == JUMP_HASH_SHIFT)
+		return (struct value){.kind = VALUE_JUMP_HASH, .sum = value->sum};
 	if (group == 7 && value->kind == VALUE_SUM && !is_32 && count == 63)
 		return (struct value){.kind = VALUE_SIGN, .sum = value->sum, .bytes = 8};
 	if (group == 7 && low.kind == VALUE_LOW && count == 31)
@@ -128,6 +125,24 @@ void step_bits(struct step *s)
 	struct value value = s->known->value[host];
 	value = s->row->action == ACTION_AND ? masked(s, &value) : shifted(s, &value);
 	step_result(s, host, &value);
+}
+
+void step_multiply(struct step *s)
+{
+	const struct insn *insn = s->insn;
+	unsigned to = insn->reg >> 3;
+	if (insn->flags & INSN_MEMORY || !is_scratch(to)) {
+		step_plain(s);
+		return;
+	}
+	step_read_registers(s);
+	struct value value = rm_value(s);
+	if (value.kind == VALUE_LOW && insn->operand_size == SIZE_32 &&
+		(u32)insn->immediate == JUMP_HASH)
+		value.kind = VALUE_JUMP_PRODUCT;
+	else
+		value = value_of_kind(VALUE_UNKNOWN);
+	step_result(s, to, &value);
 }
 
 /* ---- comparisons --------------------------------------------------------------------------------- */
@@ -158,9 +173,9 @@ static struct fact compare_jump(struct step *s)
 {
 	const struct value *value = &s->known->value[RAX], *jump = &s->known->value[RCX];
 	if (s->displacement != __builtin_offsetof(struct jump_target, linear) ||
-		value->kind != VALUE_SUM || !sum_is_equal(&value->sum, &jump->sum))
+		value->kind != VALUE_SUM || !sum_is_equal(&value->sum, &jump->sum) || jump->access)
 		step_fail(s, "a jump target is compared with something else");
-	return (struct fact){.kind = FACT_JUMP, .access = ACCESS_R};
+	return (struct fact){.kind = FACT_JUMP, .access = ACCESS_R, .way = s->way};
 }
 
 /* What a division will rely on. */
@@ -268,6 +283,7 @@ static void apply(struct known *known, enum outcome outcome)
 		break;
 	case FACT_JUMP:
 		rcx->access = fact->access;
+		rcx->way = fact->way;
 		break;
 	case FACT_SUPERVISOR:
 		known->is_supervisor = true;

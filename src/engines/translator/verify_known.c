@@ -54,6 +54,11 @@ struct value value_term(unsigned term)
 	return value;
 }
 
+struct value value_jump_found(void)
+{
+	return (struct value){.kind = VALUE_JUMP, .access = ACCESS_R};
+}
+
 static struct value value_lost(const struct value *a, const struct value *b)
 {
 	return value_of_kind(
@@ -148,6 +153,11 @@ void known_weaken(struct known *known, u32 at)
 	struct known before = *known;
 	known_nothing(known);
 	known->fpu_live = before.fpu_live;
+	if (before.value[RCX].kind == VALUE_JUMP && before.value[RCX].access) {
+		known->value[RCX] = value_jump_found();
+		if (value_is_public(&before.value[RAX]))
+			known->value[RAX] = value_of_kind(VALUE_UNKNOWN);
+	}
 	if (before.value[RCX].kind == VALUE_ADDEND && before.value[RCX].at == at) {
 		known->value[RCX] = before.value[RCX];
 		known->value[RCX].at = 0;

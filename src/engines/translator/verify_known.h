@@ -42,18 +42,19 @@ enum value_kind {
 	VALUE_SHIFTED,	    /* those, by the TLB's shift */
 	VALUE_INDEX,	    /* offset of sum's entry in the TLB */
 	VALUE_PAGE,	    /* sum & mask */
-	VALUE_JUMP_NUMBER,  /* of sum in the table of jump targets */
-	VALUE_JUMP_OFFSET,  /* in bytes */
+	VALUE_JUMP_PRODUCT, /* the hash of sum before it is shifted and masked (layout.h) */
+	VALUE_JUMP_HASH,    /* before it is masked */
+	VALUE_JUMP_OFFSET,  /* of sum's set in the table of jump targets */
 	VALUE_SIGN,	    /* of `bytes` of sum, in all bits */
 	VALUE_PUBLIC_COUNT, /* what follows are host addresses and the like: not for the guest */
 	VALUE_STALE = VALUE_PUBLIC_COUNT, /* nobody knows */
 	VALUE_ENTRY,   /* address of sum's entry in the TLB; `access` has compared equal */
 	VALUE_ADDEND,  /* known.check's entry's addend plus sum */
 	VALUE_CHECKED, /* host address of known.check's first byte plus sum's constant */
-	VALUE_JUMP,    /* address of sum's jump target, which has compared equal if `access` */
-	VALUE_CODE,    /* a jump target's code, after that */
-	VALUE_MODE,    /* the TLB's entries of another mode */
-	VALUE_KEY,     /* of edge `edge` */
+	VALUE_JUMP, /* address of sum's set of jump targets; one has compared equal if `access` */
+	VALUE_CODE, /* a jump target's code, after that */
+	VALUE_MODE, /* the TLB's entries of another mode */
+	VALUE_KEY,  /* of edge `edge` */
 	VALUE_KEY_SUM, /* 0 when the key of edge `edge` holds */
 };
 
@@ -66,7 +67,7 @@ struct value {
 	u8 access; /* enum operand_access */
 	union {
 		u8 edge;
-		u8 way; /* of the TLB, in which `access` has compared equal */
+		u8 way; /* of the TLB or the set, in which `access` has compared equal */
 	};
 	u8 bytes;
 	u32 at; /* where the instruction ended that loaded it */
@@ -84,7 +85,7 @@ struct checked {
 enum fact_kind {
 	FACT_NONE,
 	FACT_TLB,	  /* equal: VALUE_ENTRY in RCX is for the access */
-	FACT_JUMP,	  /* equal: VALUE_JUMP in RCX is of the sum */
+	FACT_JUMP,	  /* equal: a way of VALUE_JUMP in RCX is of the sum */
 	FACT_SUPERVISOR,  /* equal: CPL is 0 */
 	FACT_FPU,	  /* not below: the FPU's state is as live as `access` says */
 	FACT_QUOTIENT,	  /* below: DIV by sum does not overflow */
@@ -119,8 +120,9 @@ void known_nothing(struct known *known);
 /* What both say. */
 void known_meet(struct known *known, const struct known *other);
 /*
- * What is assumed where control may come back from behind: nothing but the FPU's state, and right behind the load of a TLB
- * entry's addend (`at`), to which the TLB's other way comes back, that. known_implies takes any two loads for the same.
+ * What is assumed where control may come back from behind: nothing but the FPU's state, and what the other way of a table finds as well:
+ * right behind the load of a TLB entry's addend (`at`) that, and a jump target that has compared equal. known_implies takes any two
+ * loads for the same.
  */
 void known_weaken(struct known *known, u32 at);
 bool known_implies(const struct known *known, const struct known *assumed);
@@ -136,6 +138,7 @@ static always_inline bool value_is_public(const struct value *value)
 struct value value_of_kind(unsigned kind);
 struct value value_constant(u64 constant);
 struct value value_term(unsigned term);
+struct value value_jump_found(void); /* the address of a jump target that has compared equal */
 struct value value_add(const struct value *a, const struct value *b);
 struct value value_scale(const struct value *value, unsigned shift);
 

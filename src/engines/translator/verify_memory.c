@@ -110,11 +110,15 @@ static void take_address(struct step *s, const struct value *address, bool must_
 	}
 }
 
-/* The TLB's ways are TLB_ENTRIES apart, and a page is at the same place in each. */
+/* The TLB's ways are TLB_ENTRIES apart, and a page is at the same place in each; those of a set of jump targets lie side by side. */
 static void take_way(struct step *s)
 {
-	const i64 bytes = TLB_ENTRIES * (i64)sizeof(struct tlb_entry);
-	while (s->displacement >= bytes && s->way + 1 < TLB_SLOTS / TLB_ENTRIES) {
+	bool is_tlb = s->memory == MEMORY_ENTRY;
+	const i64 bytes = is_tlb ? TLB_ENTRIES * (i64)sizeof(struct tlb_entry)
+				 : (i64)sizeof(struct jump_target);
+	const unsigned ways = is_tlb ? TLB_SLOTS / TLB_ENTRIES
+				     : sizeof(struct jump_set) / sizeof(struct jump_target);
+	while (s->displacement >= bytes && s->way + 1u < ways) {
 		s->displacement -= bytes;
 		s->way++;
 	}
@@ -131,8 +135,7 @@ static bool take_table(struct step *s)
 		return false;
 	s->memory = kind == VALUE_ENTRY ? MEMORY_ENTRY : MEMORY_JUMP;
 	s->displacement = insn->displacement;
-	if (kind == VALUE_ENTRY)
-		take_way(s);
+	take_way(s);
 	if (s->bytes != 8 || s->access != ACCESS_R)
 		step_fail(s, "a table's entry that is not read as a whole");
 	if (s->row->action != ACTION_COMPARE && s->row->action != ACTION_MOVE)

@@ -16,6 +16,7 @@ static const struct special {
 	{0, 0x03, ANY, ACTION_ADD},
 	{0, 0x39, ANY, ACTION_COMPARE},
 	{0, 0x3b, ANY, ACTION_COMPARE},
+	{0, 0x69, ANY, ACTION_MULTIPLY},
 	{0, 0x70, ANY, ACTION_JCC},
 	{0, 0x80, 7, ACTION_COMPARE},
 	{0, 0x81, 0, ACTION_ADD},

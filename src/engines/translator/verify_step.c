@@ -166,7 +166,7 @@ static struct value load_value(struct step *s, unsigned to)
 		return value_of_kind(VALUE_STALE);
 	case MEMORY_JUMP:
 		if (s->displacement == __builtin_offsetof(struct jump_target, code) &&
-			s->known->value[RCX].access)
+			s->known->value[RCX].access && s->known->value[RCX].way == s->way)
 			return value_of_kind(VALUE_CODE);
 		step_fail(s, "a jump target's code before it was compared");
 		return value_of_kind(VALUE_STALE);
@@ -276,9 +276,20 @@ static void step_constant(struct step *s)
 	step_result(s, s->insn->reg >> 3, &value);
 }
 
+/* From a set to the way that has compared equal. */
+static bool is_way_found(const struct step *s)
+{
+	const struct insn *insn = s->insn;
+	const struct value *jump = &s->known->value[RCX];
+	return insn->base == RCX * 8 && insn->index == LOCATION_ZERO &&
+		insn->operand_size == SIZE_64 && insn->address_size == SIZE_64 &&
+		jump->kind == VALUE_JUMP && jump->access && jump->way &&
+		insn->displacement == jump->way * (i32)sizeof(struct jump_target);
+}
+
 static void step_lea(struct step *s)
 {
-	struct value address = step_address(s);
+	struct value address = is_way_found(s) ? value_jump_found() : step_address(s);
 	u64 by;
 	if (s->insn->operand_size != SIZE_64)
 		address = value_is_public(&address) ? value_sized(address, s->insn->operand_size)
@@ -309,7 +320,7 @@ bool step_is_jump_target(struct step *s)
 			insn->displacement == OFFSET_WORD(WORD_TARGET_CODE) && s->known->has_target;
 	return insn->segment == SEGMENT_NONE && insn->base == RCX * 8 &&
 		insn->displacement == __builtin_offsetof(struct jump_target, code) &&
-		jump->kind == VALUE_JUMP && jump->access;
+		jump->kind == VALUE_JUMP && jump->access && !jump->way;
 }
 
 bool step_has_arguments(const struct step *s)
@@ -335,6 +346,7 @@ void step_run(struct step *s)
 		[ACTION_ADD] = step_add,
 		[ACTION_AND] = step_bits,
 		[ACTION_SHIFT] = step_bits,
+		[ACTION_MULTIPLY] = step_multiply,
 		[ACTION_COMPARE] = step_compare,
 		[ACTION_FLAGS] = step_flags,
 		[ACTION_DIVIDE] = step_divide,

@@ -16,6 +16,7 @@ enum action {
 	ACTION_ADD,
 	ACTION_AND,
 	ACTION_SHIFT,
+	ACTION_MULTIPLY,
 	ACTION_COMPARE,
 	ACTION_FLAGS, /* LAHF: AX becomes the guest's */
 	ACTION_DIVIDE,
@@ -108,6 +109,7 @@ void step_result(struct step *step, unsigned host, const struct value *value);
 void step_plain(struct step *step);
 void step_add(struct step *step); /* verify_arithmetic.c, as the following */
 void step_bits(struct step *step);
+void step_multiply(struct step *step);
 void step_compare(struct step *step);
 void step_divide(struct step *step);
 
