@@ -6,6 +6,7 @@ struct aside *aside_open(struct build *b, enum aside_kind kind)
 {
 	struct aside *aside = &b->aside[b->aside_count++];
 	*aside = (struct aside){.kind = (u8)kind,
+		.count = 1,
 		.insn = b->insn,
 		.offset_next = b->offset_next,
 		.before = b->flags};
@@ -28,6 +29,18 @@ static void emit_insn(struct build *b, const struct insn *insn, u32 offset_next)
 {
 	emit_mov_immediate(b->code, HOST_SCRATCH, (u64)(uintptr_t)insn);
 	emit_mov_immediate(b->code, HOST_ADDRESS, offset_next);
+}
+
+/* One by one, each exactly. */
+static void emit_insns(struct build *b, const struct aside *aside)
+{
+	const struct insn *insn = aside->insn;
+	u32 offset_next = aside->offset_next;
+	for (unsigned i = 0; i < aside->count; i++) {
+		offset_next += i ? insn[i].length : 0;
+		emit_insn(b, &insn[i], offset_next);
+		emit_call(b->code, b->translator->thunk_insn);
+	}
 }
 
 static void emit_back(struct build *b, const struct aside *aside)
@@ -86,8 +99,7 @@ static void aside_emit(struct build *b, struct aside *aside)
 	flags_to_memory(b->code, &aside->before);
 	switch (aside->kind) {
 	case ASIDE_INSN:
-		emit_insn(b, aside->insn, aside->offset_next);
-		emit_call(b->code, t->thunk_insn);
+		emit_insns(b, aside);
 		emit_back(b, aside);
 		break;
 	case ASIDE_FPU:

@@ -35,6 +35,7 @@ struct aside {
 	u8 kind;
 	u8 jump_count;
 	u32 jumps[ASIDE_JUMPS]; /* displacements that lead here */
+	u8 count;		/* ASIDE_INSN: instructions from insn on */
 	u8 miss_count;
 	struct miss misses[MISSES_MAX];
 	u32 back; /* where it goes on */

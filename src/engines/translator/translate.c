@@ -119,11 +119,10 @@ static void build_count(struct build *b)
 static void build_body(struct build *b)
 {
 	const struct block *block = b->block;
-	u32 offset = block->offset;
+	b->offset_next = block->offset;
 	for (b->index = 0; b->index < block->count && !b->ends; b->index++) {
 		b->insn = &block->insns[b->index];
-		offset += b->insn->length;
-		b->offset_next = offset;
+		b->offset_next += b->insn->length;
 		build_insn(b);
 	}
 	if (!b->ends)

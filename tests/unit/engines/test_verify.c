@@ -237,6 +237,7 @@ static void all_that_is_emitted_passes(void **state)
 #define MOVAPS "0f280b"
 #define PUSH "50"
 #define POP "59"
+#define PUSHES "505355" /* push rax, rbx, rbp */
 #define JMP_RAX "ffe0"
 #define CALL_RBX "ffd3"
 #define STAC "0f01cb"
@@ -370,6 +371,11 @@ static const struct fault {
 		"another address"},
 	{"the stack is pushed before it is written", PUSH, "4e896c39f8|4d8d7ff8", NULL,
 		"another address"},
+	{"a run of pushes checked for all but one", PUSHES, "4883c017", "4883c00f", "beyond"},
+	{"a run of pushes checked for reading", PUSHES, "483b4108", "483b4100",
+		"reading was checked"},
+	{"a run's push below what was checked", PUSHES, "4a896c39e8", "4a896c39e0", "beyond"},
+	{"a run's stack is pushed between", PUSHES, "4a896c39e8|4d8d7fe8", NULL, "another address"},
 	{"a shift's place is another", SHIFT, "488d0419", "488d0411", "another address"},
 	{"a shift's place is lost before it", SHIFT, "4c89f1", "4889d8", "not checked"},
 	/* what leads to it */
