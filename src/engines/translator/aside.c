@@ -9,7 +9,8 @@ struct aside *aside_open(struct build *b, enum aside_kind kind)
 		.count = 1,
 		.insn = b->insn,
 		.offset_next = b->offset_next,
-		.before = b->flags};
+		.before = b->flags,
+		.x87 = b->x87};
 	return aside;
 }
 
@@ -97,6 +98,7 @@ static void aside_emit(struct build *b, struct aside *aside)
 	if (aside->undo_stack)
 		emit_lea(b->code, rsp, place_base(rsp, aside->undo_stack));
 	flags_to_memory(b->code, &aside->before);
+	x87_pointers_store(b->code, &aside->x87);
 	switch (aside->kind) {
 	case ASIDE_INSN:
 		emit_insns(b, aside);
@@ -104,9 +106,12 @@ static void aside_emit(struct build *b, struct aside *aside)
 		break;
 	case ASIDE_FPU:
 	case ASIDE_AVX:
+	case ASIDE_X87:
 		emit_insn(b, aside->insn, aside->offset_next);
-		emit_call(
-			b->code, aside->kind == ASIDE_FPU ? t->thunk_fpu_load : t->thunk_avx_load);
+		emit_call(b->code,
+			aside->kind == ASIDE_FPU	   ? t->thunk_fpu_load
+				: aside->kind == ASIDE_AVX ? t->thunk_avx_load
+							   : t->thunk_x87_load);
 		emit_back(b, aside);
 		break;
 	case ASIDE_EDGE:

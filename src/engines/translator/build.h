@@ -14,6 +14,7 @@ enum aside_kind {
 	ASIDE_LIMIT, /* counted: to the run loop before the block */
 	ASIDE_FPU,   /* the FPU state is not in the host's registers */
 	ASIDE_AVX,   /* or VEX instructions may not run */
+	ASIDE_X87,   /* or x87's is not there */
 };
 
 #define ASIDE_JUMPS 8
@@ -30,6 +31,16 @@ struct miss {
 #define MISS_OF_JUMP (-1)
 #define MISSES_MAX 3
 
+/*
+ * The last x87 instruction's opcode and address, which belong to the guest's state but are stored only where somebody might
+ * look: before calls, in the pieces beside the block, and at its end.
+ */
+struct x87_pointers {
+	bool is_due;
+	u16 opcode;
+	u32 offset; /* in the page */
+};
+
 /* Code that is rarely needed, put behind the block. */
 struct aside {
 	u8 kind;
@@ -42,6 +53,7 @@ struct aside {
 	const struct insn *insn;
 	u32 offset_next; /* of the next instruction in the page (may be PAGE_SIZE) */
 	struct flags before, after;
+	struct x87_pointers x87;
 	unsigned edge;	/* of edges */
 	i32 undo_stack; /* added to RSP first */
 };
@@ -55,6 +67,7 @@ struct build {
 	u32 offset_next;
 	struct flags flags;
 	u32 fpu_live; /* enum fpu_live: which of the guest's FPU registers are in the host's at this point */
+	struct x87_pointers x87;
 	bool ends; /* nothing comes after this instruction */
 	unsigned aside_count;
 	struct aside aside[ASIDE_MAX];
@@ -99,11 +112,14 @@ bool build_copy(struct build *b);    /* copied with other registers */
 bool build_special(struct build *b); /* implied registers */
 bool build_stack(struct build *b);
 bool build_branch(struct build *b);
+bool build_x87(struct build *b);
 /* By the interpreter's semantics. */
 void build_helper(struct build *b);
 /* Control goes on at offset, relative to the block's page, with `stack` added to RSP if it gets there. */
 void build_edge_to(struct build *b, i64 offset, enum aside_kind kind, i32 stack);
-/* FPU state must be live: FPU_SSE or FPU_AVX. */
+/* FPU state must be live: enum fpu_live. */
 void build_fpu(struct build *b, u32 live);
+/* To the guest's state, if they are due. HOST_SCRATCH is lost. */
+void x87_pointers_store(struct code *code, struct x87_pointers *pointers);
 
 #endif

@@ -164,7 +164,7 @@ static bool shape_get(struct shape *shape, const struct insn *insn)
 {
 	const struct opcode_row *row = &opcode_rows[insn->row];
 	*shape = (struct shape){.row = row};
-	if (row->class != ROW_CLASS_COPY || !row->has_modrm)
+	if (row->class != ROW_CLASS_COPY || !row->has_modrm || row->attributes & ROW_FPU)
 		return false;
 	if (row->map > OPCODE_MAP_VEX) {
 		shape_vex(shape, insn);

@@ -48,22 +48,30 @@ enum engine_word {
 	WORD_HOST_RSP,	      /* the stack of whoever entered */
 	WORD_TARGET,	      /* of an indirect call while the stack is checked: its page */
 	WORD_TARGET_CODE,     /* and its code, while an indirect call's stack is checked */
-	WORD_FPU_LIVE,	      /* the guest's XMM registers and MXCSR are in the host's */
+	WORD_FPU_LIVE, /* enum fpu_live: which of the guest's FPU registers are in the host's */
 	WORD_FPU_WAS_LIVE,
-	WORD_RETIRED, /* counted mode: instructions up to the current block's start */
-	WORD_LIMIT,   /* counted mode: blocks that would go beyond this do not begin */
-	WORD_START,   /* counted mode: struct insn that the current block begins with */
+	WORD_FPU_CONTROL, /* the complement of what FLDCW is to load */
+	WORD_RETIRED,	  /* counted mode: instructions up to the current block's start */
+	WORD_LIMIT,	  /* counted mode: blocks that would go beyond this do not begin */
+	WORD_START,	  /* counted mode: struct insn that the current block begins with */
 	WORD_LEFT, /* the instruction whose semantics run, or ran last before leaving; NULL: none */
 	WORD_COUNT
 };
 
 _Static_assert(WORD_COUNT <= ENGINE_WORDS, "engine words");
 
-/* WORD_FPU_LIVE. */
+/* WORD_FPU_LIVE: bits, of which the first is never missing when there is another. */
 enum fpu_live {
 	FPU_SSE = 1, /* XMM registers and MXCSR (and the upper halves, where the model has them) */
-	FPU_AVX = 3  /* the same, and VEX instructions may run */
+	FPU_AVX = 3, /* the same, and VEX instructions may run */
+	FPU_X87 = 5  /* the same as the first, and x87's state, all exceptions masked */
 };
+
+/* What tells in WORD_FPU_LIVE that it is all there. */
+static always_inline u8 fpu_live_bit(u32 live)
+{
+	return live == FPU_SSE ? FPU_SSE : (u8)(live & ~(u32)FPU_SSE);
+}
 
 #define OFFSET_REGISTER(number) ((i32) __builtin_offsetof(struct cpu, regs) + 8 * (i32)(number))
 #define OFFSET_WORD(word) ((i32) __builtin_offsetof(struct cpu, engine_words) + 8 * (i32)(word))

@@ -88,18 +88,67 @@ static void emit_mxcsr(struct code *code, unsigned extension)
 	emit_rm(code, &e, extension, &place);
 }
 
-/* A subroutine: to memory, and the host's MXCSR as C code wants it. EFLAGS and RAX are lost. */
+static struct place image(unsigned offset)
+{
+	return place_vcpu(OFFSET_OF(fpu.image) + (i32)offset);
+}
+
+/* FXSAVE64 is /0, FXRSTOR64 /1. */
+static void emit_fxsave(struct code *code, unsigned extension)
+{
+	struct encoding e = {.map = 1, .opcode = 0xae, .is_wide = true};
+	struct place place = image(0);
+	emit_rm(code, &e, extension, &place);
+}
+
+/* Jumps when EAX, enum fpu_live, is without x87. */
+static u32 emit_unless_x87(struct code *code)
+{
+	emit_8(code, 0xa8); /* test al, imm8 */
+	emit_8(code, fpu_live_bit(FPU_X87));
+	return emit_jcc(code, 4);
+}
+
+/*
+ * With XMM registers and MXCSR. The pointers in the image are the guest's, those in the host's unit are not (x87.c). EMMS and FLDCW
+ * are quicker than FNINIT; what they leave of the status word may be there (x86/fpu.h).
+ */
+static void emit_x87_save(struct code *code, u32 control_word)
+{
+	struct encoding move_16 = {.has_66 = true, .opcode = 0x89};
+	struct place opcode = image(FPU_FOP);
+	emit_load(code, RCX, image(FPU_FIP));
+	emit_load(code, RDX, image(FPU_FDP));
+	emit_load_32(code, RAX, opcode);
+	emit_fxsave(code, 0);
+	emit_store(code, image(FPU_FIP), RCX);
+	emit_store(code, image(FPU_FDP), RDX);
+	emit_rm(code, &move_16, RAX, &opcode);
+	emit_op_rm(code, 0xc7, false, 0, image(FPU_MXCSR_MASK));
+	emit_32(code, FPU_MXCSR_VALID);
+	emit_bytes(code, "\x0f\x77\xd9\x2d", 4); /* emms; fldcw [rip + control_word] */
+	emit_32(code, control_word - (code->at + 4));
+}
+
+/*
+ * A subroutine: what is live, by EAX, to memory, and the host's unit as C code wants it. EFLAGS, RAX, RCX and RDX are lost.
+ */
 static u32 make_fpu_save(struct code *code, bool has_avx)
 {
 	u32 constant = code->at;
 	emit_32(code, FPU_MXCSR_DEFAULT);
-	u32 at = code->at;
+	emit_32(code, FPU_FCW_DEFAULT);
+	u32 at = code->at, without = emit_unless_x87(code);
+	emit_x87_save(code, constant + 4);
+	u32 saved = emit_jmp(code);
+	code_patch(code, without, code->at);
 	emit_xmm(code, 0x11);
+	emit_mxcsr(code, 3);
+	code_patch(code, saved, code->at);
 	if (has_avx) {
 		emit_upper(code, 0x19);
 		emit_bytes(code, "\xc5\xf8\x77", 3); /* vzeroupper */
 	}
-	emit_mxcsr(code, 3);
 	emit_bytes(code, "\x0f\xae\x15", 3); /* ldmxcsr [rip + constant] */
 	emit_32(code, constant - (code->at + 4));
 	emit_set_word(code, WORD_FPU_LIVE, 0);
@@ -110,11 +159,15 @@ static u32 make_fpu_save(struct code *code, bool has_avx)
 /* EAX: enum fpu_live. */
 static u32 make_fpu_load(struct code *code, bool has_avx)
 {
-	u32 at = code->at;
+	u32 at = code->at, without = emit_unless_x87(code);
+	emit_fxsave(code, 1);
+	u32 loaded = emit_jmp(code);
+	code_patch(code, without, code->at);
 	emit_xmm(code, 0x10);
+	emit_mxcsr(code, 2);
+	code_patch(code, loaded, code->at);
 	if (has_avx)
 		emit_upper(code, 0x18);
-	emit_mxcsr(code, 2);
 	emit_store(code, word(WORD_FPU_LIVE), RAX);
 	emit_8(code, 0xc3);
 	return at;
@@ -131,16 +184,27 @@ static void emit_if_live_save(struct code *code, u32 save)
 }
 
 /*
- * enum fpu_live, or 0: may SSE instructions run on the host's unit? Not where they would raise #NM or #UD, nor with an exception unmasked, which would be the
+ * enum fpu_live, all of it: what may run on the host's unit? Not what would raise #NM or #UD, nor with an exception unmasked, which would be the
  * host's, too.
  */
 static u32 fpu_permitted(const struct cpu *cpu)
 {
-	u32 masks = fpu_get_32(&cpu->fpu, FPU_MXCSR) & FPU_MXCSR_DEFAULT;
+	u32 masks = fpu_get_32(&cpu->fpu, FPU_MXCSR) & FPU_MXCSR_DEFAULT, permitted = FPU_SSE;
 	if (cpu->cr0 & (CR0_EM | CR0_TS) || !(cpu->cr4 & CR4_OSFXSR) || masks != FPU_MXCSR_DEFAULT)
 		return 0;
-	return cpu->cr4 & CR4_OSXSAVE && (~cpu->xcr0 & (XCR0_SSE | XCR0_AVX)) == 0 ? FPU_AVX
-										   : FPU_SSE;
+	if (cpu->cr4 & CR4_OSXSAVE && (~cpu->xcr0 & (XCR0_SSE | XCR0_AVX)) == 0)
+		permitted |= FPU_AVX;
+	if ((fpu_get_16(&cpu->fpu, FPU_FCW) & FSW_EXCEPTIONS) == FSW_EXCEPTIONS)
+		permitted |= FPU_X87;
+	return permitted;
+}
+
+/* What will be live when `wanted` is to be beside what was; 0: that may not be. x87's state is loaded for those only who want it. */
+static u32 fpu_live_next(const struct cpu *cpu, u32 wanted)
+{
+	u32 permitted = fpu_permitted(cpu);
+	wanted |= (u32)cpu->engine_words[WORD_FPU_WAS_LIVE];
+	return wanted & ~permitted ? 0 : permitted & (wanted | FPU_AVX);
 }
 
 /* ---- out, in, and to the semantics --------------------------------------------------------------- */
@@ -232,9 +296,10 @@ static u32 make_load(struct translator *t, u32 save, u32 load, u32 spilled, u32 
 	u32 at = code->at;
 	emit_group1(code, 5, true, RSP, 8);
 	emit_insn_begin(t, save);
-	emit_c_call(code, (u64)(uintptr_t)fpu_permitted);
-	emit_group1(code, 7, false, RAX, (i32)live);
-	u32 refused = emit_jcc(code, 2); /* jb */
+	emit_mov_immediate(code, RSI, live);
+	emit_c_call(code, (u64)(uintptr_t)fpu_live_next);
+	emit_op_rr(code, 0x85, false, RAX, RAX);
+	u32 refused = emit_jcc(code, 4);
 	emit_set_word(code, WORD_LEFT, 0);
 	emit_call(code, load);
 	emit_reload(code);
@@ -246,6 +311,23 @@ static u32 make_load(struct translator *t, u32 save, u32 load, u32 spilled, u32 
 	emit_load(code, RSI, place_vcpu(OFFSET_OF(insn)));
 	emit_execute(code);
 	emit_jmp_to(code, spilled);
+	return at;
+}
+
+/* In place of FLDCW: with all exceptions masked, it is done. */
+static u32 make_fldcw(struct translator *t)
+{
+	struct code *code = &t->code;
+	u32 at = code->at;
+	emit_op_rm(code, 0xf6, false, 0, word(WORD_FPU_CONTROL)); /* test */
+	emit_8(code, FSW_EXCEPTIONS);
+	u32 unmasks = emit_jcc(code, 5);
+	emit_op_rm(code, 0xf7, false, 2, word(WORD_FPU_CONTROL)); /* not */
+	emit_op_rm(code, 0xd9, false, 5, word(WORD_FPU_CONTROL));
+	emit_8(code, 0xc3);
+	code_patch(code, unmasks, code->at);
+	emit_group1(code, 0, true, RSP, 8);
+	emit_jmp_to(code, t->thunk_insn_end);
 	return at;
 }
 
@@ -261,5 +343,7 @@ void thunks_make(struct translator *t)
 	t->thunk_insn_end = make_insn_end(t, save, spilled);
 	t->thunk_fpu_load = make_load(t, save, load, spilled, FPU_SSE);
 	t->thunk_avx_load = make_load(t, save, load, spilled, FPU_AVX);
+	t->thunk_x87_load = make_load(t, save, load, spilled, FPU_X87);
+	t->thunk_fldcw = make_fldcw(t);
 	t->thunks_end = code->at;
 }

@@ -23,6 +23,7 @@ void build_helper(struct build *b)
 	const struct insn *insn = b->insn;
 	bool is_fpu = insn->row == ROW_INVALID || touches_fpu(&opcode_rows[insn->row]);
 	flags_to_memory(b->code, &b->flags);
+	x87_pointers_store(b->code, &b->x87);
 	b->flags = (struct flags){.in_memory = true};
 	emit_mov_immediate(b->code, HOST_SCRATCH, (u64)(uintptr_t)insn);
 	emit_mov_immediate(b->code, HOST_ADDRESS, b->offset_next);
@@ -38,14 +39,17 @@ void build_helper(struct build *b)
 
 void build_fpu(struct build *b, u32 live)
 {
-	if (b->fpu_live >= live)
+	static const u8 kinds[] = {
+		[FPU_SSE] = ASIDE_FPU, [FPU_AVX] = ASIDE_AVX, [FPU_X87] = ASIDE_X87};
+	if ((b->fpu_live & live) == live)
 		return;
 	flags_clobber(b->code, &b->flags);
-	struct aside *aside = aside_open(b, live == FPU_AVX ? ASIDE_AVX : ASIDE_FPU);
-	emit_group1_place(b->code, 7, false, place_vcpu(OFFSET_WORD(WORD_FPU_LIVE)), (i32)live);
-	aside_jump(aside, emit_jcc(b->code, 2)); /* jb */
+	struct aside *aside = aside_open(b, kinds[live]);
+	emit_op_rm(b->code, 0xf6, false, 0, place_vcpu(OFFSET_WORD(WORD_FPU_LIVE))); /* test */
+	emit_8(b->code, fpu_live_bit(live));
+	aside_jump(aside, emit_jcc(b->code, 4)); /* jz */
 	aside_close(b, aside);
-	b->fpu_live = live;
+	b->fpu_live |= live;
 }
 
 static bool build_vzero(struct build *b)
@@ -61,8 +65,8 @@ static bool build_vzero(struct build *b)
 static void build_insn(struct build *b)
 {
 	if (b->insn->row == ROW_INVALID ||
-		(!build_stack(b) && !build_branch(b) && !build_copy(b) && !build_special(b) &&
-			!build_vzero(b)))
+		(!build_stack(b) && !build_branch(b) && !build_x87(b) && !build_copy(b) &&
+			!build_special(b) && !build_vzero(b)))
 		build_helper(b);
 }
 
@@ -75,7 +79,7 @@ static bool wants_flags_in_host(const struct block *block)
 			return false;
 		const struct opcode_row *row = &opcode_rows[insn->row];
 		unsigned use = flags_use(insn);
-		if (row->class == ROW_CLASS_HELPER || row->attributes & ROW_SIMD)
+		if (row->class == ROW_CLASS_HELPER || row->attributes & (ROW_SIMD | ROW_FPU))
 			return false;
 		if (row->class == ROW_CLASS_REWRITE)
 			return insn->opcode < 0x50 || (insn->opcode >= 0x70 && insn->opcode < 0x90);
@@ -123,8 +127,11 @@ static void build_body(struct build *b)
 	for (b->index = 0; b->index < block->count && !b->ends; b->index++) {
 		b->insn = &block->insns[b->index];
 		b->offset_next += b->insn->length;
+		if (b->insn->flags & INSN_ENDS_BLOCK)
+			x87_pointers_store(b->code, &b->x87);
 		build_insn(b);
 	}
+	x87_pointers_store(b->code, &b->x87);
 	if (!b->ends)
 		build_edge_to(b, b->offset_next, ASIDE_NEXT, 0);
 }
@@ -222,7 +229,7 @@ bool translate_block(struct translator *translator, struct block *block)
 	b->translation = t;
 	b->aside_count = b->edge_count = 0;
 	b->fpu_live = 0;
-	b->ends = false;
+	b->x87.is_due = b->ends = false;
 	build_entry(b, t);
 	if (translator->is_counted)
 		build_count(b);

@@ -54,7 +54,7 @@ struct translator {
 	u32 thunks_end, aside_begin, aside_at;
 	/* Offsets of the common pieces (thunks.c). */
 	u32 thunk_enter, thunk_leave, thunk_insn, thunk_insn_fpu, thunk_insn_end, thunk_fpu_load,
-		thunk_avx_load;
+		thunk_avx_load, thunk_x87_load, thunk_fldcw;
 	/* Indirect jumps' targets, by the key under which they were found. */
 	struct jump_table {
 		u64 key; /* 0: empty */
@@ -80,8 +80,9 @@ static always_inline struct translator *translator_of(struct vcpu *vcpu)
 /*
  * The common pieces, once. thunk_enter is enter_fn. thunk_insn, by CALL with the instruction in RAX and the offset of the
  * next in RCX, flags in memory: runs it by its semantics and comes back, or leaves when the block is to end. thunk_insn_fpu is for
- * those that work on the FPU's state. thunk_insn_end, by a jump: leaves in any case. thunk_fpu_load and thunk_avx_load, called as thunk_insn: comes
- * back with the guest's FPU registers in the host's, or runs the instruction and leaves. thunk_leave: all has been done.
+ * those that work on the FPU's state. thunk_insn_end, by a jump: leaves in any case. thunk_fpu_load, thunk_avx_load and thunk_x87_load, called as
+ * thunk_insn: come back with the guest's FPU registers in the host's, or run the instruction and leave. thunk_fldcw, called as thunk_insn with
+ * x87's state live: FLDCW with WORD_FPU_CONTROL, or runs the instruction and leaves, if it unmasks an exception. thunk_leave: all has been done.
  */
 void thunks_make(struct translator *translator);
 typedef void enter_fn(struct cpu *cpu, const u8 *code);

@@ -259,12 +259,16 @@ static bool step_call(struct verifier *v, struct step *s)
 	u32 target = s->end + (u32)s->insn->immediate;
 	u8 fpu_live = v->known.fpu_live;
 	if (target == t->thunk_fpu_load)
-		fpu_live = FPU_SSE;
+		fpu_live |= FPU_SSE;
 	else if (target == t->thunk_avx_load)
-		fpu_live = FPU_AVX;
+		fpu_live |= FPU_AVX;
+	else if (target == t->thunk_x87_load)
+		fpu_live |= FPU_X87;
 	else if (target == t->thunk_insn_fpu)
 		fpu_live = 0;
-	else if (target != t->thunk_insn)
+	else if (target == t->thunk_fldcw && (fpu_live & FPU_X87) != FPU_X87)
+		return found(v, s->at, "an FPU register before the guest's are there");
+	else if (target != t->thunk_insn && target != t->thunk_fldcw)
 		return found(v, s->at, "a call of what is no thunk");
 	if (!step_has_arguments(s))
 		return found(v, s->at, "a thunk without its instruction");

@@ -215,11 +215,6 @@ void step_compare(struct step *s)
 			step_fail(s, "a table's entry is compared with another register");
 		else
 			fact = s->memory == MEMORY_ENTRY ? compare_tag(s) : compare_jump(s);
-	} else if (s->memory == MEMORY_WORD && s->word && s->word->use == WORD_IS_FPU) {
-		if (s->insn->opcode >= 0x80 && !(s->insn->immediate & ~(u64)FPU_AVX)) {
-			fact.kind = FACT_FPU;
-			fact.access = (u8)s->insn->immediate;
-		}
 	} else if (s->memory == MEMORY_WORD && s->word && s->word->use == WORD_IS_CPL) {
 		if (s->insn->opcode == 0x80 && s->insn->displacement == OFFSET_OF(cpl) &&
 			!s->insn->immediate)
@@ -231,6 +226,21 @@ void step_compare(struct step *s)
 	}
 	step_effects(s);
 	s->known->flags = fact;
+}
+
+/* Of the bits that tell what of the FPU's state is live; whichever there is, FPU_SSE is. */
+void step_test(struct step *s)
+{
+	u8 bit = (u8)s->insn->immediate;
+	if (s->memory != MEMORY_WORD || !s->word || s->word->use != WORD_IS_FPU) {
+		step_plain(s);
+		return;
+	}
+	step_effects(s);
+	if (s->insn->displacement == OFFSET_WORD(WORD_FPU_LIVE) &&
+		(bit == fpu_live_bit(FPU_SSE) || bit == fpu_live_bit(FPU_AVX) ||
+			bit == fpu_live_bit(FPU_X87)))
+		s->known->flags = (struct fact){.kind = FACT_FPU, .access = bit | FPU_SSE};
 }
 
 static bool fact_holds(const struct fact *fact, const struct value *value, unsigned bytes)
@@ -257,7 +267,7 @@ void step_divide(struct step *s)
 }
 
 /* What a taken, or not taken, conditional branch says of the comparison: of facts, the ones that follow. */
-enum outcome { OUTCOME_OTHER, OUTCOME_EQUAL, OUTCOME_BELOW, OUTCOME_NOT_BELOW, OUTCOME_ABOVE };
+enum outcome { OUTCOME_OTHER, OUTCOME_EQUAL, OUTCOME_NOT_EQUAL, OUTCOME_BELOW, OUTCOME_ABOVE };
 
 static void apply(struct known *known, enum outcome outcome)
 {
@@ -265,7 +275,7 @@ static void apply(struct known *known, enum outcome outcome)
 		[FACT_TLB] = OUTCOME_EQUAL,
 		[FACT_JUMP] = OUTCOME_EQUAL,
 		[FACT_SUPERVISOR] = OUTCOME_EQUAL,
-		[FACT_FPU] = OUTCOME_NOT_BELOW,
+		[FACT_FPU] = OUTCOME_NOT_EQUAL,
 		[FACT_QUOTIENT] = OUTCOME_BELOW,
 		[FACT_EXTENDED] = OUTCOME_EQUAL,
 		[FACT_NOT_TRIVIAL] = OUTCOME_ABOVE,
@@ -289,7 +299,7 @@ static void apply(struct known *known, enum outcome outcome)
 		known->is_supervisor = true;
 		break;
 	case FACT_FPU:
-		known->fpu_live = fact->access;
+		known->fpu_live |= fact->access;
 		break;
 	case FACT_QUOTIENT:
 		known->quotient = *fact;
@@ -306,8 +316,8 @@ static void apply(struct known *known, enum outcome outcome)
 void step_condition(struct known *known, unsigned condition, bool is_taken)
 {
 	static const u8 outcomes[16] = {[2] = OUTCOME_BELOW,
-		[3] = OUTCOME_NOT_BELOW,
 		[4] = OUTCOME_EQUAL,
+		[5] = OUTCOME_NOT_EQUAL,
 		[7] = OUTCOME_ABOVE};
 	apply(known, outcomes[is_taken ? condition : condition ^ 1]);
 }

@@ -87,7 +87,7 @@ enum fact_kind {
 	FACT_TLB,	  /* equal: VALUE_ENTRY in RCX is for the access */
 	FACT_JUMP,	  /* equal: a way of VALUE_JUMP in RCX is of the sum */
 	FACT_SUPERVISOR,  /* equal: CPL is 0 */
-	FACT_FPU,	  /* not below: the FPU's state is as live as `access` says */
+	FACT_FPU,	  /* not equal: the FPU's state is as live as `access` says */
 	FACT_QUOTIENT,	  /* below: DIV by sum does not overflow */
 	FACT_EXTENDED,	  /* equal: RDX is the sign of the sum */
 	FACT_NOT_TRIVIAL, /* above: the sum is neither 0 nor -1 */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What translated code may consist of, and which words of struct cpu it may touch: the verifier's tables. */
 #include "engines/translator/verify_step.h"
+#include "x86/fpu.h"
 
 /* ---- instructions -------------------------------------------------------------------------------- */
 
@@ -38,6 +39,7 @@ static const struct special {
 	{0, 0xe8, ANY, ACTION_CALL},
 	{0, 0xe9, ANY, ACTION_JMP},
 	{0, 0xeb, ANY, ACTION_JMP},
+	{0, 0xf6, 0, ACTION_TEST},
 	{0, 0xf7, 6, ACTION_DIVIDE},
 	{0, 0xf7, 7, ACTION_DIVIDE},
 	{0, 0xfc, ANY, ACTION_REFUSED}, /* CLD, STD: the host's DF is 0 */
@@ -115,6 +117,9 @@ static bool take_operand(struct row_facts *facts, const struct row_operand *oper
 		facts->vvvv = operand->access;
 		facts->vvvv_operand = number;
 		return true;
+	case OPERAND_AX:
+		facts->is_fixed_part = true;
+		/* fall through */
 	case OPERAND_AL:
 	case OPERAND_RAX:
 		facts->fixed = operand->access;
@@ -127,10 +132,21 @@ static bool take_operand(struct row_facts *facts, const struct row_operand *oper
 	case OPERAND_H:
 	case OPERAND_L:
 	case OPERAND_XMM0:
+	case OPERAND_ST:
+	case OPERAND_STI:
 		return true;
 	default:
 		return false;
 	}
+}
+
+static u8 fpu_of(const struct opcode_row *row)
+{
+	if (row->attributes & ROW_FPU)
+		return FPU_X87;
+	if (!(row->attributes & ROW_SIMD))
+		return 0;
+	return row->map > OPCODE_MAP_VEX ? FPU_AVX : FPU_SSE;
 }
 
 void row_facts_make(struct row_facts *facts)
@@ -139,15 +155,13 @@ void row_facts_make(struct row_facts *facts)
 		const struct opcode_row *row = &opcode_rows[i];
 		*facts = (struct row_facts){.action = action_of(row),
 			.memory = NO_OPERAND,
-			.fpu = !(row->attributes & ROW_SIMD) ? 0
-				: row->map > OPCODE_MAP_VEX  ? FPU_AVX
-							     : FPU_SSE,
+			.fpu = fpu_of(row),
 			.is_aligned = row->attributes & ROW_ALIGNED,
 			.sets_flags = row->flags_written | row->flags_undefined};
 		for (u8 n = 0; n < row->operand_count; n++)
 			if (!take_operand(facts, &row->operands[n], n))
 				facts->action = ACTION_REFUSED;
-		if (row->attributes & (ROW_FPU | ROW_CPL0 | ROW_IO | ROW_STRING | ROW_VSIB))
+		if (row->attributes & (ROW_CPL0 | ROW_IO | ROW_STRING | ROW_VSIB))
 			facts->action = ACTION_REFUSED;
 		implied_of(row, facts);
 	}
@@ -159,6 +173,7 @@ void row_facts_make(struct row_facts *facts)
 #define AT(offset) [(offset) / 8]
 #define PART(offset, bytes) ((u8)(((1u << (bytes)) - 1) << (offset) % 8))
 #define FIELD(field) AT(OFFSET_OF(field))
+#define OFFSET_IMAGE(offset) (OFFSET_OF(fpu.image) + (offset))
 #define PART_OF(field) PART(OFFSET_OF(field), sizeof(((struct cpu *)0)->field))
 
 static const struct word words[] = {
@@ -174,6 +189,7 @@ static const struct word words[] = {
 	AT(OFFSET_WORD(WORD_TARGET)) = {WHOLE, WHOLE, TERM_TARGET, WORD_PLAIN},
 	AT(OFFSET_WORD(WORD_TARGET_CODE)) = {WHOLE, WHOLE, TERM_NONE, WORD_IS_CODE},
 	AT(OFFSET_WORD(WORD_FPU_LIVE)) = {WHOLE, 0, TERM_NONE, WORD_IS_FPU},
+	AT(OFFSET_WORD(WORD_FPU_CONTROL)) = {0, WHOLE, TERM_NONE, WORD_PLAIN},
 	AT(OFFSET_WORD(WORD_RETIRED)) = {WHOLE, WHOLE, TERM_NONE, WORD_PLAIN},
 	AT(OFFSET_WORD(WORD_LIMIT)) = {WHOLE, 0, TERM_NONE, WORD_PLAIN},
 	AT(OFFSET_WORD(WORD_START)) = {0, WHOLE, TERM_NONE, WORD_IS_START},
@@ -188,6 +204,9 @@ static const struct word words[] = {
 	FIELD(tlb.by_mode[TLB_SUPERVISOR_USER_OK]) = {WHOLE, 0, TERM_NONE, WORD_IS_MODE},
 	AT(OFFSET_SEGMENT_BASE(SEGMENT_FS)) = {WHOLE, 0, TERM_FS, WORD_PLAIN},
 	AT(OFFSET_SEGMENT_BASE(SEGMENT_GS)) = {WHOLE, 0, TERM_GS, WORD_PLAIN},
+	AT(OFFSET_IMAGE(FPU_FOP)) = {0, PART(FPU_FOP, 2), TERM_NONE, WORD_PLAIN},
+	AT(OFFSET_IMAGE(FPU_FIP)) = {0, WHOLE, TERM_NONE, WORD_PLAIN},
+	AT(OFFSET_IMAGE(FPU_FDP)) = {0, WHOLE, TERM_NONE, WORD_PLAIN},
 };
 
 _Static_assert(OFFSET_OF(arithmetic_flags) / 8 == OFFSET_OF(other_flags) / 8, "one word");

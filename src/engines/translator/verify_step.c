@@ -63,7 +63,7 @@ static void write_registers(struct step *s)
 	if (row->vvvv & ACCESS_W)
 		write_register(s, insn->vvvv, writes_whole(insn, row->vvvv_operand));
 	if (row->fixed & ACCESS_W)
-		write_register(s, RAX, is_whole);
+		write_register(s, RAX, is_whole && !row->is_fixed_part);
 	if (row->implies_rdx)
 		write_register(s, RDX, is_whole);
 }
@@ -94,7 +94,7 @@ void step_plain(struct step *s)
 {
 	step_check_word(s);
 	step_read_registers(s);
-	if (s->known->fpu_live < s->row->fpu)
+	if (s->row->fpu & ~s->known->fpu_live)
 		step_fail(s, "an FPU register before the guest's are there");
 	step_effects(s);
 }
@@ -348,6 +348,7 @@ void step_run(struct step *s)
 		[ACTION_SHIFT] = step_bits,
 		[ACTION_MULTIPLY] = step_multiply,
 		[ACTION_COMPARE] = step_compare,
+		[ACTION_TEST] = step_test,
 		[ACTION_FLAGS] = step_flags,
 		[ACTION_DIVIDE] = step_divide,
 	};

@@ -18,6 +18,7 @@ enum action {
 	ACTION_SHIFT,
 	ACTION_MULTIPLY,
 	ACTION_COMPARE,
+	ACTION_TEST,
 	ACTION_FLAGS, /* LAHF: AX becomes the guest's */
 	ACTION_DIVIDE,
 	ACTION_FIRST_BRANCH,
@@ -39,6 +40,7 @@ struct row_facts {
 	u8 reg, rm, vvvv, fixed; /* enum operand_access of the general registers there; of RAX */
 	u8 fpu;			 /* enum fpu_live: what it needs of the FPU's state, or 0 */
 	bool implies_rdx;	 /* RDX is written */
+	bool is_fixed_part;	 /* of RAX, AX only is */
 	bool is_aligned, sets_flags;
 };
 
@@ -111,6 +113,7 @@ void step_add(struct step *step); /* verify_arithmetic.c, as the following */
 void step_bits(struct step *step);
 void step_multiply(struct step *step);
 void step_compare(struct step *step);
+void step_test(struct step *step);
 void step_divide(struct step *step);
 
 /* Anything but a branch. */

@@ -10,6 +10,7 @@
 #include "hosts/fake/fake.h"
 #include "tests/unit/unit.h"
 #include "x86/decode/decode.h"
+#include "x86/fpu.h"
 #include "x86/model.h"
 
 #define RAM_BYTES (1 * MIB)
@@ -245,6 +246,12 @@ static void all_that_is_emitted_passes(void **state)
 #define JNE "7500"
 #define DIV "48f7f6"  /* div rsi */
 #define IDIV "41f7fd" /* idiv r13d */
+#define FADD "d8c1"
+#define FNINIT "dbe3"
+#define FLD_32 "d903" /* fld dword [rbx] */
+#define FSTP_80 "db3b"
+#define FLDCW "d92b"
+#define FNSTSW "dfe0"
 
 #define NOP3 "909090"
 #define NOP4 "90909090"
@@ -516,14 +523,51 @@ static const struct fault {
 	{"a host address in the vCPU's state", STORE, "b9????????e8????????", NULL, "no thunk", 0,
 		8},
 	/* FPU and divisions */
-	{"the host's own FPU registers", MOVAPS, "65833c25????????01", NOP9, "FPU register"},
-	{"the host's own FPU registers, if they are live", MOVAPS, "0f82", "0f83", "FPU register"},
-	{"the host's own FPU registers, by another comparison", MOVAPS, "65833c25????????01",
-		"65833c25????????00", "FPU register"},
-	{"VEX instructions with SSE registers only", VADDPS, "65833c25????????03",
-		"65833c25????????01", "FPU register"},
-	{"VEX instructions without their check", VADDPS, "65833c25????????03", NOP9,
+	{"the host's own FPU registers", MOVAPS, "65f60425????????01", NOP9, "FPU register"},
+	{"the host's own FPU registers, if they are live", MOVAPS, "0f84", "0f85", "FPU register"},
+	{"the host's own FPU registers, by another comparison", MOVAPS, "65f60425????????01",
+		"65803c25????????01", "word of the engine's"},
+	{"the host's own FPU registers, by another byte", MOVAPS, "65f60425????????01",
+		"65f60425@@@@@@@@01", "FPU register", OFFSET_WORD(WORD_FPU_LIVE) + 1},
+	{"the host's own FPU registers, by another word", MOVAPS, "65f60425????????01",
+		"65f60425@@@@@@@@01", "FPU register", OFFSET_REGISTER(R13)},
+	{"the host's own FPU registers, by no bit", MOVAPS, "65f60425????????01",
+		"65f60425????????00", "FPU register"},
+	{"VEX instructions with SSE registers only", VADDPS, "65f60425????????02",
+		"65f60425????????01", "FPU register"},
+	{"VEX instructions with either", VADDPS, "65f60425????????02", "65f60425????????03",
 		"FPU register"},
+	{"VEX instructions with x87's state", VADDPS, "65f60425????????02", "65f60425????????04",
+		"FPU register"},
+	{"VEX instructions without their check", VADDPS, "65f60425????????02", NOP9,
+		"FPU register"},
+	{"the host's own x87 registers", FADD, "65f60425????????04", NOP9, "FPU register"},
+	{"the host's own x87 registers, if they are live", FADD, "0f84", "0f85", "FPU register"},
+	{"x87 with SSE registers only", FADD, "65f60425????????04", "65f60425????????01",
+		"FPU register"},
+	{"x87 with AVX", FADD, "65f60425????????04", "65f60425????????02", "FPU register"},
+	{"x87 after its state was stored", FADD FNINIT FADD, "65f60425????????04", NOP9,
+		"FPU register", 0, 0, 1},
+	{"an x87 load is of more than was checked", FLD_32, "d90419", "db2c19", "beyond"},
+	{"an x87 load is not checked", FLD_32, "d90419", "d90413", "not checked"},
+	{"an x87 store where reading was checked", FLD_32, "d90419", "d91c19",
+		"reading was checked"},
+	{"an x87 store is of more than was checked", FSTP_80, "db3c19", "dd3419",
+		"never has|beyond"},
+	{"x87's control word", FLD_32, "d90419", "d92c19", "never has"},
+	{"x87's environment is stored", FLD_32, "d90419", "d93419", "never has"},
+	{"x87's environment is loaded", FLD_32, "d90419", "d92419", "never has"},
+	{"x87's state is loaded", FLD_32, "d90419", "dd2419", "never has"},
+	{"x87 is initialised", FADD, "d8c1", "dbe3", "never has"},
+	{"x87's control word, not live", FLDCW, "65f60425????????04", NOP9, "FPU register"},
+	{"an x87 status word with a host address", FNSTSW, "b800000000dfe0", "4889c89090dfe0",
+		"never|host address"},
+	{"x87's control word in the guest's state", FADD, "6566c70425????????",
+		"6566c70425@@@@@@@@", "not for translated code", OFFSET_OF(fpu.image) + FPU_FCW},
+	{"x87's status word in the guest's state", FADD, "6566c70425????????", "6566c70425@@@@@@@@",
+		"not for translated code", OFFSET_OF(fpu.image) + FPU_FSW},
+	{"a host address for x87's pointers", FLD_32, "6548890425????????", "6548890c25????????",
+		"host address"},
 	{"no look at a quotient", DIV, "0f83????????", NOP6, "may overflow"},
 	{"a look at a quotient the wrong way round", DIV, "0f83", "0f82", "may overflow"},
 	{"a look at another divisor", DIV, "483bd6", "483bd7", "may overflow"},
@@ -760,6 +804,23 @@ static void dropping_leads_outside(void)
 	block->translation->dropped = block->translation->end;
 }
 
+/* The call of the thunk that loads the FPU's state, of which there is one. */
+static void call_becomes(u32 thunk)
+{
+	u32 at = block->translation->aside_begin;
+	while (translator->code.write[at] != 0xe8)
+		at++;
+	code_patch(&translator->code, at + 1, thunk);
+}
+static void sse_is_loaded(void)
+{
+	call_becomes(translator->thunk_fpu_load);
+}
+static void control_word_is_loaded(void)
+{
+	call_becomes(translator->thunk_fldcw);
+}
+
 static void every_fault_beside_the_code_is_found(void **state)
 {
 	static const struct {
@@ -779,6 +840,9 @@ static void every_fault_beside_the_code_is_found(void **state)
 		{JNE, saved_entry_is_at_the_end, "old value"},
 		{LOAD, saved_entry_has_another_in_its_jump, "middle|old value"},
 		{JNE, dropping_leads_outside, "an entry"},
+		{FADD, sse_is_loaded, "taken for granted"},
+		{VADDPS, sse_is_loaded, "taken for granted"},
+		{FADD, control_word_is_loaded, "FPU register"},
 	};
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct verifier_finding finding = {0};
