@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Random programs of 2 to 30 instructions: straight lines of the rows' instructions with what keeps their operands where memory
- * is, arithmetic on few registers, jumps ahead, a loop, calls. A program that differs is made smaller as long as it does.
+ * is, arithmetic on few registers, jumps ahead, a loop, calls; some are mostly x87 and MMX. A program that differs is made smaller as long as it does.
  */
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +11,7 @@
 #include "x86/decode/decode.h"
 #include "x86/decode/undefined.h"
 #include "x86/flags.h"
+#include "x86/fpu.h"
 
 #define ITEMS_MOST 64
 
@@ -35,6 +36,7 @@ struct draft {
 	unsigned count;
 	u64 at;
 	bool has_loop;
+	bool is_x87; /* mostly x87 and MMX instructions */
 	struct program program;
 };
 
@@ -219,14 +221,25 @@ static bool is_simd_copy(const struct opcode_row *row)
 	return row->class == ROW_CLASS_COPY && row->attributes & ROW_SIMD;
 }
 
+static bool is_x87(const struct opcode_row *row)
+{
+	return (row->attributes & ROW_FPU && !row->map) || begins(row, "mmx_");
+}
+
 static unsigned pick_row(struct draft *draft)
 {
 	unsigned choice = below(draft, 100);
+	bool wants_x87 = draft->is_x87 && chance(draft, 70);
 	for (;;) {
 		unsigned row = (unsigned)random_below(&draft->random, opcode_row_count);
 		const struct opcode_row *r = &opcode_rows[row];
 		if (is_left_out(r))
 			continue;
+		if (wants_x87) {
+			if (is_x87(r))
+				return row;
+			continue;
+		}
 		if (choice < 55 ? is_general_copy(r) : choice < 80 ? is_simd_copy(r) : true)
 			return row;
 	}
@@ -360,9 +373,9 @@ static void add_any(struct draft *draft)
 	unsigned choice = below(draft, 100);
 	if (draft->program.writes_code && chance(draft, 12))
 		add_code_write(draft);
-	else if (choice < 35)
+	else if (choice < (draft->is_x87 ? 12 : 35))
 		add_arithmetic(draft);
-	else if (choice < 50)
+	else if (choice < (draft->is_x87 ? 22 : 50))
 		add_absolute(draft);
 	else if (choice < 87)
 		add_row(draft);
@@ -394,6 +407,16 @@ static void draft_begin(struct draft *draft, u64 seed, unsigned number)
 		draft->at = CODE_LINEAR + 0x1000 - below(draft, 150);
 }
 
+/* All exceptions masked, and none that waits: the guest's registers can be in the host's. */
+static void mask_exceptions(u8 image[512])
+{
+	image[FPU_FCW] |= FSW_EXCEPTIONS;
+	image[FPU_FSW] &= (u8)~FSW_ES;
+	image[FPU_FSW + 1] &= 0x7f;
+	image[FPU_MXCSR] |= 0x80;
+	image[FPU_MXCSR + 1] |= 0x1f;
+}
+
 static void state_make(struct draft *draft)
 {
 	struct program *program = &draft->program;
@@ -402,6 +425,8 @@ static void state_make(struct draft *draft)
 	program->before.regs[RSP] = DATA_LINEAR + 0x1000;
 	program->before.rflags = 0x202 | (random_next(&draft->random) & RFLAGS_ARITHMETIC);
 	random_fpu(&draft->random, program->before.fpu);
+	if (draft->is_x87 && chance(draft, 90))
+		mask_exceptions(program->before.fpu);
 	for (unsigned i = 0; i < 16 && native_has_avx(); i++)
 		random_lanes(&draft->random, program->before.ymm_high[i]);
 	program->counter = 1 + below(draft, 4);
@@ -419,6 +444,7 @@ static void draft_make(struct draft *draft, u64 seed, unsigned number)
 {
 	draft_begin(draft, seed, number);
 	draft->program.writes_code = chance(draft, 15);
+	draft->is_x87 = chance(draft, 30);
 	unsigned insns = 2 + below(draft, 29);
 	while (draft->count < insns)
 		add_any(draft);
