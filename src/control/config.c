@@ -320,6 +320,55 @@ static enum status check_names(const struct machine_config *config, struct error
 	return STATUS_OK;
 }
 
+/* Behind `prefix`, which is a word of a list with commas; NULL: it is not. */
+static const char *skip_word(const char *list, const char *word)
+{
+	for (; *word; list++, word++)
+		if (*list != *word)
+			return NULL;
+	return !*list || *list == ',' ? list + !!*list : NULL;
+}
+
+bool config_trace_has(const struct machine_config *config, const char *what)
+{
+	for (const char *at = config->trace; *at;) {
+		if (skip_word(at, what))
+			return true;
+		while (*at && *at++ != ',')
+			;
+	}
+	return false;
+}
+
+static enum status check_trace(const struct machine_config *config, struct error *error)
+{
+	static const char *const words[] = {"instructions", "events", "notes", NULL};
+	const char *next = NULL;
+	bool is_one =
+		text_equal(config->engine, "lockstep") || config->gdb[0] || config->gdb_fd >= 0;
+
+	for (const char *at = config->trace; *at; at = next) {
+		next = NULL;
+		for (unsigned i = 0; words[i] && !next; i++)
+			next = skip_word(at, words[i]);
+		if (!next)
+			return error_set(error, STATUS_INVALID,
+				"--trace %s: there are instructions, events and notes",
+				config->trace);
+	}
+	if (!config->trace_lines)
+		return error_set(error, STATUS_INVALID, "--trace-lines 0: at least 1");
+	if (!config->trace[0] &&
+		(config->trace_file[0] || config->trace_after || config->trace_last))
+		return error_set(error, STATUS_INVALID,
+			"--trace-file, --trace-after and --trace-last need --trace");
+	if (is_one && config_trace_has(config, "instructions"))
+		return error_set(error, STATUS_UNSUPPORTED,
+			"--trace instructions: not together with --gdb or --engine lockstep, which "
+			"look at each instruction, too");
+	return STATUS_OK;
+}
+
 static enum status check_disks(const struct machine_config *config, struct error *error)
 {
 	char text[DISK_TEXT_BYTES_MAX];
@@ -400,7 +449,9 @@ enum status config_check(const struct machine_config *config, struct error *erro
 		return error_set(error, STATUS_INVALID,
 			"--memory %llu: a machine has 1M to 1024G of memory",
 			(unsigned long long)config->memory);
-	status = check_disks(config, error);
+	status = check_trace(config, error);
+	if (status == STATUS_OK)
+		status = check_disks(config, error);
 	if (status == STATUS_OK)
 		status = check_nets(config, error);
 	if (status != STATUS_OK)

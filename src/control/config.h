@@ -101,6 +101,9 @@ enum status config_check(const struct machine_config *config, struct error *erro
  */
 bool config_list_next(const char **at, char *text, size_t capacity) must_use;
 
+/* Is `what` among what --trace asks for? */
+bool config_trace_has(const struct machine_config *config, const char *what) must_use;
+
 /* "512M", "2G", "4096", "64K": bytes. False: no such size, or past 64 bits. */
 bool config_parse_size(const char *text, u64 *bytes) must_use;
 

@@ -46,6 +46,14 @@ void host_code_memory_put(struct host_code_memory *memory);
 bool host_code_naming_is_wanted(void);
 void host_code_named(const void *start, size_t bytes, const char *name);
 
+/*
+ * Records for people, line by line (no line feed in it), where they asked for them; from any thread. is_wanted: false where nobody did.
+ * false from record: no more is taken, and never will be.
+ */
+enum host_record { RECORD_TRACE, RECORD_BLOCKS, RECORDS };
+bool host_record_is_wanted(enum host_record record);
+bool host_record(enum host_record record, const char *line);
+
 /* What %gs: addresses on the calling thread, until it ends. Nothing else of lodge uses GS. */
 void host_thread_base_set(void *base);
 

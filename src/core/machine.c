@@ -38,7 +38,8 @@ enum status machine_init(struct machine *machine, const struct machine_parameter
 		(struct machine){.engine = parameters->engine, .no_reboot = parameters->no_reboot};
 	machine->code_cache_bytes = parameters->code_cache_bytes ? parameters->code_cache_bytes
 								 : MACHINE_CODE_CACHE_BYTES;
-	machine->counts_insns = parameters->clock == CLOCK_INSTRUCTIONS;
+	machine->counts_insns = parameters->clock == CLOCK_INSTRUCTIONS || parameters->tracer;
+	machine->tracer = parameters->tracer;
 	machine->translate_after =
 		parameters->translate_after ? parameters->translate_after : MACHINE_TRANSLATE_AFTER;
 	machine->verification = (u8)parameters->verification;

@@ -63,6 +63,7 @@ struct machine {
 	u64 slowdown;		   /* tests: the engine is made this many times slower; 0, 1: not */
 	/* The board's: puts everything into its power-on state and loads the boot images anew. */
 	void (*reset)(struct machine *machine);
+	struct tracer *tracer; /* core/tracer.h, or NULL */
 	void *board;
 	struct irq fpu_error; /* FERR#, IRQ 13 */
 	/* CPUID leaves 0x40000000.. : false where there is none. NULL: no such leaves. */
@@ -82,6 +83,7 @@ struct machine_parameters {
 	u64 code_cache_bytes; /* 0: MACHINE_CODE_CACHE_BYTES */
 	u64 translate_after;  /* 0: MACHINE_TRANSLATE_AFTER */
 	enum verification verification;
+	struct tracer *tracer; /* zeroed but for what is to be traced; NULL: nothing is */
 };
 
 /* machine is zeroed memory of the caller's. After a failure nothing is left behind. */

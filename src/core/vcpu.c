@@ -4,6 +4,7 @@
 #include "base/atomic.h"
 #include "core/machine.h"
 #include "core/trace.h"
+#include "core/tracer.h"
 #include "x86/environment.h"
 #include "x86/exceptions.h"
 #include "x86/fpu.h"
@@ -53,12 +54,25 @@ static void stop_at_earlier_event(struct vcpu *vcpu, u64 deadline)
 	cpu_end_block(&vcpu->cpu);
 }
 
+static no_inline void trace_access(struct vcpu *vcpu, const struct bus_access *access)
+{
+	static const char *const spaces[BUS_SPACES][2] = {[BUS_MEMORY] = {"of", "to"},
+		[BUS_PORT] = {"of port", "to port"},
+		[BUS_MSR] = {"of MSR", "to MSR"}};
+
+	tracer_event(vcpu, true, "%u-byte %s %s %lx: %lx", access->size,
+		access->is_write ? "write" : "read", spaces[access->space][access->is_write],
+		access->address, access->value);
+}
+
 static bool dispatch(struct vcpu *vcpu, struct bus_access *access)
 {
 	sync_clock(vcpu);
 	access->vcpu = vcpu;
 	u64 deadline = events_next_deadline(vcpu->machine);
 	bool ok = bus_dispatch(vcpu->machine, access);
+	if (unlikely(vcpu->machine->tracer))
+		trace_access(vcpu, access);
 	stop_at_earlier_event(vcpu, deadline);
 	return ok;
 }
@@ -139,7 +153,10 @@ static bool env_msr_write(struct cpu *cpu, u32 index, u64 value)
 static int env_interrupt_acknowledge(struct cpu *cpu)
 {
 	const struct apic *apic = &vcpu_of(cpu)->apic;
-	return apic->ops ? apic->ops->acknowledge(apic->object) : -1;
+	int vector = apic->ops ? apic->ops->acknowledge(apic->object) : -1;
+	if (vector >= 0)
+		trace_event(vcpu_of(cpu), false, "interrupt %d", vector);
+	return vector;
 }
 
 static u8 env_task_priority_get(struct cpu *cpu)
@@ -212,6 +229,10 @@ static bool env_cpuid(struct cpu *cpu, u32 leaf, u32 subleaf, u32 result[4])
 
 static void env_activity_changed(struct cpu *cpu)
 {
+	if (cpu->activity == CPU_SHUTDOWN)
+		trace_event(vcpu_of(cpu), false, "shutdown");
+	else
+		trace_event(vcpu_of(cpu), true, "halt");
 	cpu_end_block(cpu);
 }
 
@@ -363,7 +384,8 @@ static void step_counting(struct vcpu *vcpu, u64 limit_ns)
 	u64 until = MIN(events_next_deadline(machine), limit_ns);
 	if (until <= machine->clock.now_ns)
 		return;
-	enum run_exit exit = machine->engine->run(vcpu, until - machine->clock.now_ns);
+	u64 insns = MIN(until - machine->clock.now_ns, tracer_begin_run(vcpu));
+	enum run_exit exit = machine->engine->run(vcpu, insns);
 	sync_clock(vcpu);
 	after_run(vcpu, exit);
 	if (exit == RUN_IDLE && !interrupts_wake(&vcpu->cpu))
@@ -375,7 +397,8 @@ static void step_real(struct vcpu *vcpu)
 	struct machine *machine = vcpu->machine;
 	u64 start_ns = host_time_ns();
 	bool slowed = machine->slowdown > 1;
-	enum run_exit exit = machine->engine->run(vcpu, slowed ? SLOWED_RUN_INSNS : ~(u64)0);
+	u64 insns = MIN(slowed ? SLOWED_RUN_INSNS : ~(u64)0, tracer_begin_run(vcpu));
+	enum run_exit exit = machine->engine->run(vcpu, insns);
 	after_run(vcpu, exit);
 	if (exit == RUN_IDLE && !interrupts_wake(&vcpu->cpu))
 		host_signal_wait(&vcpu->wake, TIME_NEVER);

@@ -149,6 +149,22 @@ static enum status listen_for_gdb(struct machine_config *config, struct error *e
 	return status;
 }
 
+/* A new file, or an empty one, or what is no file (a pipe): what somebody has is not written over by a slip. */
+static enum status open_output(const char *name, int *fd, struct error *error)
+{
+	struct stat info;
+
+	if (!name[0])
+		return STATUS_OK;
+	*fd = open(name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
+	if (*fd < 0 || fstat(*fd, &info))
+		return error_set_errno(error, name);
+	if (S_ISREG(info.st_mode) && info.st_size)
+		return error_set(
+			error, STATUS_IO, "%.150s: there is something in it already", name);
+	return STATUS_OK;
+}
+
 static enum status prepare(struct machine_config *config, struct error *error)
 {
 	enum status status = choose_engine(config, error);
@@ -165,6 +181,10 @@ static enum status prepare(struct machine_config *config, struct error *error)
 		status = listen_for_gdb(config, error);
 	if (status == STATUS_OK && config->perf_map)
 		status = perf_map_open(&config->perf_fd, error);
+	if (status == STATUS_OK)
+		status = open_output(config->trace_file, &config->trace_fd, error);
+	if (status == STATUS_OK)
+		status = open_output(config->dump_blocks, &config->blocks_fd, error);
 	if (status == STATUS_OK)
 		status = net_start(config, error);
 	return status;

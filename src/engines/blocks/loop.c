@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engines/blocks/loop.h"
 #include "base/atomic.h"
+#include "core/tracer.h"
 #include "x86/decode/rows.h"
 #include "x86/exceptions.h"
 
@@ -42,6 +43,22 @@ void loop_memory_changed(struct machine *machine, u64 gpa, u64 bytes, struct vcp
 		cpu_end_block(&by->cpu);
 }
 
+static no_inline void trace_fault(struct vcpu *vcpu)
+{
+	const struct cpu *cpu = &vcpu->cpu;
+	unsigned vector = cpu->fault.vector;
+	char code[20] = "", address[40] = "";
+	struct text text;
+	text_init(&text, code, sizeof(code));
+	if (cpu->fault.has_error_code)
+		text_format(&text, ", code %x", cpu->fault.error_code);
+	text_init(&text, address, sizeof(address));
+	if (vector == EXCEPTION_PF)
+		text_format(&text, ", address %lx", cpu->fault.cr2);
+	tracer_event(vcpu, false, "exception %u %s%s%s", vector, tracer_exception_name(vector),
+		code, address);
+}
+
 void loop_catch_fault(struct vcpu *vcpu)
 {
 	struct cpu *cpu = &vcpu->cpu;
@@ -51,6 +68,8 @@ void loop_catch_fault(struct vcpu *vcpu)
 		loop->start = NULL;
 		cpu->regs[RIP] -= cpu->insn->length;
 	}
+	if (unlikely(vcpu->machine->tracer))
+		trace_fault(vcpu);
 	loop->retired++;
 	exception_deliver(cpu);
 }

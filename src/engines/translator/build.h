@@ -74,7 +74,8 @@ struct build {
 	unsigned edge_count;
 	struct edge edges[EDGES_MAX];
 	struct translation *translation;
-	u32 code_end; /* nothing behind it is executed */
+	u32 insn_at[BLOCK_INSNS_MAX]; /* where each instruction's code begins */
+	u32 code_end;		      /* nothing behind it is executed */
 };
 
 /* Opens a aside piece for the current instruction with the flags as they are now. */

@@ -53,6 +53,7 @@ static void run_end(struct build *b, u32 count)
 		b->index++;
 		b->insn++;
 		b->offset_next += b->insn->length;
+		b->insn_at[b->index] = b->code->at;
 	}
 }
 

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/text.h"
 #include "engines/translator/build.h"
+#include "engines/translator/dump.h"
 #include "engines/translator/verify.h"
 #include "x86/decode/decode.h"
 
@@ -127,6 +128,7 @@ static void build_body(struct build *b)
 	for (b->index = 0; b->index < block->count && !b->ends; b->index++) {
 		b->insn = &block->insns[b->index];
 		b->offset_next += b->insn->length;
+		b->insn_at[b->index] = b->code->at;
 		if (b->insn->flags & INSN_ENDS_BLOCK)
 			x87_pointers_store(b->code, &b->x87);
 		build_insn(b);
@@ -157,6 +159,47 @@ static void name_range(const struct translator *t, const char *kind, u32 begin, 
 	text_init(&text, name, sizeof(name));
 	text_format(&text, "%s:%llx", kind, (unsigned long long)t->vcpu->cpu.regs[RIP]);
 	host_code_named(t->code.execute + begin, end - begin, name);
+}
+
+/* ---- a dump for people --------------------------------------------------------------------------- */
+
+static void put_line(void *context, const char *line)
+{
+	host_record(RECORD_BLOCKS, line);
+}
+
+static void dump_part(
+	const struct build *b, const struct dump_insn *insns, unsigned count, u32 begin, u32 end)
+{
+	const struct translator *t = b->translator;
+	struct dump dump = {.insns = insns,
+		.count = count,
+		.guest_address = t->vcpu->cpu.regs[RIP],
+		.host = t->code.write + begin,
+		.host_bytes = end - begin};
+	block_dump(&dump, put_line, NULL);
+}
+
+/* Each instruction beside its code, then the pieces that are rarely needed. Links are made later. */
+static void dump_translation(const struct build *b, const struct translation *t)
+{
+	struct dump_insn insns[BLOCK_INSNS_MAX];
+	char line[160];
+	struct text text;
+	for (unsigned i = 0; i < b->index; i++)
+		insns[i] = (struct dump_insn){&b->block->insns[i], b->insn_at[i] - t->begin};
+	text_init(&text, line, sizeof(line));
+	text_format(&text,
+		"block at %lx, physical %lx, of %u instructions: host code at %lx, %u bytes; "
+		"beside it at %lx, %u",
+		b->translator->vcpu->cpu.regs[RIP], b->block->page->physical + b->block->offset,
+		b->block->count, (u64)(uintptr_t)(b->code->execute + t->begin), t->end - t->begin,
+		(u64)(uintptr_t)(b->code->execute + t->aside_begin), t->aside_end - t->aside_begin);
+	put_line(NULL, line);
+	dump_part(b, insns, b->index, t->begin, t->end);
+	put_line(NULL, "beside it");
+	dump_part(b, NULL, 0, t->aside_begin, b->code_end);
+	put_line(NULL, "");
 }
 
 /* ---- the verifier's word ------------------------------------------------------------------------- */
@@ -206,6 +249,8 @@ static void build_finish(struct build *b, struct translation *t)
 	b->translator->aside_at = t->aside_end;
 	b->block->translation = t;
 	b->translator->counts.translated++;
+	if (unlikely(host_record_is_wanted(RECORD_BLOCKS)))
+		dump_translation(b, t);
 	if (host_code_naming_is_wanted()) {
 		name_range(b->translator, "guest", t->begin, t->end);
 		name_range(b->translator, "aside", t->aside_begin, t->aside_end);

@@ -14,6 +14,8 @@ unsigned fake_allocations_left = ~0u;
 unsigned fake_log_lines;
 char fake_last_log[256];
 char fake_log[32768];
+char fake_record[32768];
+unsigned fake_record_lines_max[RECORDS];
 unsigned fake_machines_ended;
 bool fake_wants_code_named;
 char fake_last_code_name[256];
@@ -25,6 +27,8 @@ void fake_reset(void)
 	fake_random_state = 1;
 	fake_allocations_left = ~0u;
 	fake_log_lines = 0;
+	fake_record[0] = 0;
+	memset(fake_record_lines_max, 0, sizeof(fake_record_lines_max));
 	fake_last_log[0] = 0;
 	fake_log[0] = 0;
 	fake_machines_ended = 0;
@@ -119,6 +123,22 @@ void host_log(enum log_level level, const char *line)
 	fake_log_lines++;
 	snprintf(fake_log + used, sizeof(fake_log) - used, "%s\n", line);
 	snprintf(fake_last_log, sizeof(fake_last_log), "%s", line);
+}
+
+bool host_record_is_wanted(enum host_record record)
+{
+	return fake_record_lines_max[record] != 0;
+}
+
+bool host_record(enum host_record record, const char *line)
+{
+	size_t used = strlen(fake_record);
+
+	if (!fake_record_lines_max[record])
+		return false;
+	fake_record_lines_max[record]--;
+	snprintf(fake_record + used, sizeof(fake_record) - used, "%s\n", line);
+	return true;
 }
 
 void check_failed(const char *file, int line, const char *condition)

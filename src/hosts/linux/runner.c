@@ -21,11 +21,13 @@
 #include "boards/pc.h"
 #include "core/machine.h"
 #include "core/trace.h"
+#include "core/tracer.h"
 #include "hosts/linux/code_memory.h"
 #include "hosts/linux/console.h"
 #include "hosts/linux/disks.h"
 #include "hosts/linux/gdb_server.h"
 #include "hosts/linux/net.h"
+#include "hosts/linux/record.h"
 #include "hosts/linux/sandbox/layers.h"
 #include "hosts/linux/sandbox/sandbox.h"
 #include "x86/model.h"
@@ -39,6 +41,7 @@
 struct runner {
 	const struct runner_parameters *parameters;
 	struct machine machine;
+	struct tracer tracer;
 	struct console console;
 	int timer, wake, signals;
 	u64 armed_ns; /* host time that the timer is set to; guarded by machine.lock */
@@ -100,6 +103,7 @@ void check_failed(const char *file, int line, const char *condition)
 		file, line, condition,
 		runner.machine.vcpu_count ? runner.machine.vcpus[0]->cpu.regs[RIP] : 0);
 	host_log(LOG_ERROR, buffer);
+	records_finish();
 	_exit(LODGE_EXIT_FAULT);
 }
 
@@ -151,6 +155,30 @@ static enum verification verification_of(const struct machine_config *config)
 	return text_equal(config->verify_translations, "on") ? VERIFY_OR_INTERPRET : VERIFY_NOTHING;
 }
 
+static struct tracer *tracer_of(const struct machine_config *config)
+{
+	struct tracer *tracer = &runner.tracer;
+	tracer->instructions = config_trace_has(config, "instructions");
+	tracer->events = config_trace_has(config, "events");
+	tracer->after = config->trace_after;
+	return tracer->instructions || tracer->events ? tracer : NULL;
+}
+
+/* What is told of the guest, and where. */
+static enum status open_records(const struct machine_config *config)
+{
+	struct record_settings settings = {
+		.fd = config->trace_fd, .lines = config->trace_lines, .last = config->trace_last};
+	enum status status = STATUS_OK;
+	trace_enabled = config_trace_has(config, "notes");
+	if (config_trace_has(config, "instructions") || config_trace_has(config, "events"))
+		status = record_open(RECORD_TRACE, &settings, &runner.error);
+	settings = (struct record_settings){.fd = config->blocks_fd, .lines = ~(u64)0};
+	if (status == STATUS_OK && config->blocks_fd >= 0)
+		status = record_open(RECORD_BLOCKS, &settings, &runner.error);
+	return status;
+}
+
 static enum status create_machine(const struct machine_config *config)
 {
 	struct error *error = &runner.error;
@@ -168,6 +196,7 @@ static enum status create_machine(const struct machine_config *config)
 		.code_cache_bytes = config->code_cache,
 		.translate_after = config->translate_after,
 		.verification = verification_of(config),
+		.tracer = tracer_of(config),
 	};
 	if (!parameters.engine)
 		return error_set(
@@ -244,9 +273,10 @@ static enum status prepare_code_memory(const struct machine_config *config)
 /* Before the guest's files are read, and so before its first instruction. */
 static void lock_in(const struct machine_config *config)
 {
-	int descriptors[9 + DISKS_DESCRIPTORS_MAX + NETS_DESCRIPTORS * PC_NETS_MAX] = {STDIN_FILENO,
-		STDOUT_FILENO, STDERR_FILENO, config->gdb_fd, config->perf_fd, config->ready_fd,
-		runner.signals, runner.wake, runner.timer};
+	int descriptors[11 + DISKS_DESCRIPTORS_MAX + NETS_DESCRIPTORS * PC_NETS_MAX] = {
+		STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, config->gdb_fd, config->perf_fd,
+		config->trace_fd, config->blocks_fd, config->ready_fd, runner.signals, runner.wake,
+		runner.timer};
 	static struct sandbox sandbox;
 	char line[300];
 	struct text text;
@@ -258,10 +288,10 @@ static void lock_in(const struct machine_config *config)
 		return;
 	}
 	sandbox.descriptors = descriptors;
-	sandbox.descriptor_count = 9 + disks_descriptors(descriptors + 9, DISKS_DESCRIPTORS_MAX);
+	sandbox.descriptor_count = 11 + disks_descriptors(descriptors + 11, DISKS_DESCRIPTORS_MAX);
 	sandbox.descriptor_count += nets_descriptors(
 		descriptors + sandbox.descriptor_count, NETS_DESCRIPTORS * PC_NETS_MAX);
-	sandbox.unbounded_count = 8;
+	sandbox.unbounded_count = 10;
 	sandbox.file_bytes_max = disks_file_bytes_max();
 	/* gdb's: a wake-up and a connection. */
 	sandbox.more_descriptors = config->gdb_fd >= 0 ? 2 : 0;
@@ -394,6 +424,8 @@ static int run_machine(void)
 	disks_finish();
 	nets_finish();
 	console_finish(&runner.console);
+	tracer_end(machine);
+	records_finish();
 	gdb_server_end(exit_status());
 	return exit_status();
 }
@@ -412,8 +444,9 @@ int runner_run(const struct runner_parameters *parameters)
 {
 	const struct machine_config *config = &parameters->config;
 	runner.parameters = parameters;
-	trace_enabled = config->trace;
 	enum status status = create_descriptors();
+	if (status == STATUS_OK)
+		status = open_records(config);
 	if (status == STATUS_OK)
 		status = prepare_code_memory(config);
 	if (status == STATUS_OK)
