@@ -25,3 +25,9 @@ bench:
 bench-check:
 	@$(MAKE) --no-print-directory all guest $(BUILD)/tests/bench/initrd
 	tests/bench/run --check --lodge $(BUILD)/lodge --initrd $(BUILD)/tests/bench/initrd
+
+## make lockstep-bench  every workload of the bench with the two engines compared: five to ten minutes
+.PHONY: lockstep-bench
+lockstep-bench:
+	@$(MAKE) --no-print-directory all guest $(BUILD)/tests/bench/initrd
+	tests/bench/run --check --engine lockstep --seconds 2 --patience 900 --lodge $(BUILD)/lodge --initrd $(BUILD)/tests/bench/initrd

@@ -17,3 +17,9 @@ debian: build/debian.img
 ## make debian-KIND     the same with another kernel, build/debian-KIND.img: amd64 rt bpo-cloud
 .PHONY: $(DEBIAN_KINDS:%=debian-%)
 $(DEBIAN_KINDS:%=debian-%): debian-%: build/debian-%.img
+
+## make lockstep-debian Debian's whole boot from its disk, and its way down, with the two engines compared: up to an hour
+.PHONY: lockstep-debian
+lockstep-debian: build/debian.img
+	@$(MAKE) --no-print-directory all
+	tests/boot/lockstep_debian --lodge $(BUILD)/lodge --image build/debian.img
