@@ -20,6 +20,7 @@
 #include "devices/virtio/console.h"
 #include "devices/virtio/entropy.h"
 #include "devices/virtio/net.h"
+#include "devices/virtio/vsock.h"
 
 struct pc {
 	struct pc_parameters parameters;
@@ -43,6 +44,7 @@ struct pc {
 	struct virtio_console console;
 	struct virtio_net *nets[PC_NETS_MAX];
 	struct virtio_block *disks[PC_DISKS_MAX];
+	struct virtio_vsock *vsock;
 };
 
 /* ---- wires ---- */
@@ -201,6 +203,17 @@ static enum status create_net(struct pc *pc, const struct pc_net *net, unsigned 
 	return virtio_net_init(pc->nets[index], &common, &parameters);
 }
 
+static enum status create_vsock(struct pc *pc, const struct pc_vsock *vsock)
+{
+	struct virtio_parameters common = in_slot(pc, PC_SLOT_VSOCK, "vsock");
+
+	pc->vsock = host_memory_get(sizeof(struct virtio_vsock));
+	if (!pc->vsock)
+		return STATUS_NO_MEMORY;
+	*vsock->device = virtio_vsock_device(pc->vsock);
+	return virtio_vsock_init(pc->vsock, &common, vsock->backend);
+}
+
 static enum status create_virtio(struct pc *pc, const struct pc_parameters *parameters)
 {
 	struct virtio_parameters entropy = in_slot(pc, PC_SLOT_ENTROPY, "entropy");
@@ -216,6 +229,8 @@ static enum status create_virtio(struct pc *pc, const struct pc_parameters *para
 		status = create_disk(pc, &parameters->disks[i], i);
 	for (unsigned i = 0; status == STATUS_OK && i < parameters->net_count; i++)
 		status = create_net(pc, &parameters->nets[i], i);
+	if (status == STATUS_OK && parameters->vsock.backend)
+		status = create_vsock(pc, &parameters->vsock);
 	return status;
 }
 
@@ -234,6 +249,9 @@ static void destroy(struct pc *pc)
 		virtio_net_fini(pc->nets[i]);
 		host_memory_put(pc->nets[i], sizeof(struct virtio_net));
 	}
+	if (pc->vsock)
+		virtio_vsock_fini(pc->vsock);
+	host_memory_put(pc->vsock, sizeof(struct virtio_vsock));
 	virtio_entropy_fini(&pc->entropy);
 	virtio_balloon_fini(&pc->balloon);
 	virtio_console_fini(&pc->console);

@@ -11,6 +11,7 @@
 #include "devices/backend/console.h"
 #include "devices/backend/net.h"
 #include "devices/backend/panic.h"
+#include "devices/backend/vsock.h"
 
 enum pc_port {
 	PC_PORT_PIC_MASTER = 0x20,
@@ -67,6 +68,7 @@ enum pc_pci_slot {
 	PC_SLOT_CONSOLE = 3,
 	PC_SLOT_NETS = 4,
 	PC_SLOT_DISKS = 8,
+	PC_SLOT_VSOCK = 24,
 };
 #define PC_NETS_MAX 4
 #define PC_DISKS_MAX 16
@@ -86,6 +88,12 @@ struct pc_net {
 	u8 address[NET_ADDRESS_BYTES];
 };
 
+struct pc_vsock {
+	struct vsock_backend
+		*backend;	     /* lives as long as the board; NULL: there is no such device */
+	struct vsock_device *device; /* filled by pc_create */
+};
+
 struct pc_parameters {
 	/* Where the console's output goes; write NULL: nowhere. Copied. */
 	struct console_backend console;
@@ -95,6 +103,7 @@ struct pc_parameters {
 	const struct pc_disk *disks; /* read by pc_create only */
 	const struct pc_net *nets;   /* at most PC_NETS_MAX; read by pc_create only */
 	unsigned net_count;
+	struct pc_vsock vsock;
 	unsigned disk_count; /* at most PC_DISKS_MAX */
 	/*
 	 * After all is in its power-on state, at the start and at each reset: puts the boot images into RAM and sets the first

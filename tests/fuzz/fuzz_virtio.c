@@ -40,7 +40,7 @@ static const struct {
 	unsigned slot;
 	bool needs_console;
 } devices[] = {{PC_SLOT_ENTROPY, false}, {PC_SLOT_BALLOON, false}, {PC_SLOT_NETS, false},
-	{PC_SLOT_DISKS, false}, {PC_SLOT_CONSOLE, true}};
+	{PC_SLOT_DISKS, false}, {PC_SLOT_CONSOLE, true}, {PC_SLOT_VSOCK, false}};
 
 /* ---- what a driver does ---- */
 
@@ -154,13 +154,58 @@ static void ask_disk(const struct step *step)
 	give(0, 0);
 }
 
+/* A packet of a socket's with an operation and a port, so that many belong to some connection. */
+static void send_packet(const struct step *step)
+{
+	u32 bytes = step->value >> 16 & 0x1ff;
+
+	poke(DATA, 3, 8);
+	poke(DATA + 8, 2, 8);
+	poke(DATA + 16, step->queue >> 4 & 1, 4);
+	poke(DATA + 20, step->queue >> 5 & 1, 4);
+	poke(DATA + 24, bytes << (step->where >> 6 & 8), 4);
+	poke(DATA + 28, 1 | (u64)(step->queue & 15) << 16, 4);
+	poke(DATA + 32, step->where & 3, 4);
+	poke(DATA + 36, step->value & 0xffff, 8);
+	put_descriptor(RINGS + PAGE_SIZE, 0, DATA, 44 + bytes);
+	give(1, 0);
+}
+
+/* The other ends of sockets. */
+static void use_sockets(const struct step *step)
+{
+	struct vsock_device *device = &hostile->vsock.device;
+	unsigned connection = step->queue % 4;
+	struct fake_vsock_end *end = &hostile->vsock.ends[connection];
+
+	hostile->vsock.refuses = step->value & 1;
+	end->input_bytes = step->value >> 8 & 0x3fff;
+	end->has_ended = step->value & 2;
+	end->is_deaf = step->value & 4;
+	end->room = step->value >> 22;
+	switch (step->where % 4) {
+	case 0:
+		device->request(device->device, step->queue & 1);
+		break;
+	case 1:
+		device->opened(device->device, connection);
+		break;
+	case 2:
+		device->refused(device->device, connection);
+		break;
+	case 3:
+		device->ready(device->device, connection, step->value >> 4 & 7);
+		break;
+	}
+}
+
 static void use_backends(const struct step *step)
 {
 	struct net_device *net = &hostile->net.device;
 	static const struct net_offload whole;
 	static u8 frame[4096];
 
-	switch (step->where % 6) {
+	switch (step->where % 7) {
 	case 0:
 		hostile->disk.waits = step->value & 1;
 		hostile->disk.outcome = step->value & 2 ? STATUS_IO : STATUS_OK;
@@ -184,6 +229,9 @@ static void use_backends(const struct step *step)
 		hostile->console.receive(
 			hostile->console.device, (const u8 *)&step->value, step->queue % 4);
 		break;
+	case 6:
+		use_sockets(step);
+		break;
 	}
 }
 
@@ -191,7 +239,7 @@ static void take(const struct step *step)
 {
 	unsigned size = 1u << (step->queue & 3);
 
-	switch (step->kind % 16) {
+	switch (step->kind % 18) {
 	case 0 ... 3:
 		write_descriptor(step);
 		break;
@@ -218,6 +266,12 @@ static void take(const struct step *step)
 		break;
 	case 14:
 		start(step->value);
+		break;
+	case 15:
+		send_packet(step);
+		break;
+	case 16:
+		use_sockets(step);
 		break;
 	default:
 		if (step->where & 3)

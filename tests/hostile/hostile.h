@@ -12,6 +12,7 @@
 #include "devices/backend/console.h"
 #include "hosts/fake/disk.h"
 #include "hosts/fake/net.h"
+#include "hosts/fake/vsock.h"
 
 #define HOSTILE_RAM_BYTES (2 * MIB)
 #define HOSTILE_DISK_BYTES ((u64)64 << 10)
@@ -56,6 +57,7 @@ struct hostile {
 	struct fake_disk disk;
 	u8 disk_content[HOSTILE_DISK_BYTES];
 	struct fake_net net;
+	struct fake_vsock vsock;
 };
 
 /* What moves them: the interpreter, or what --engine says; the translator translates at once. */

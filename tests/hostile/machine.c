@@ -92,11 +92,13 @@ static void create(struct hostile *hostile, bool console_is_virtio)
 		.disks = &disk,
 		.disk_count = 1,
 		.nets = &net,
-		.net_count = 1};
+		.net_count = 1,
+		.vsock = {&hostile->vsock.backend, &hostile->vsock.device}};
 
 	memset(hostile, 0, sizeof(*hostile));
 	fake_disk_init(&hostile->disk, hostile->disk_content, HOSTILE_DISK_BYTES);
 	fake_net_init(&hostile->net);
+	fake_vsock_init(&hostile->vsock);
 	hostile->net.backend.can_offload = true;
 	if (!parameters.ram || machine_init(&hostile->machine, &parameters) != STATUS_OK ||
 		pc_create(&hostile->machine, &board, &hostile->console) != STATUS_OK)
@@ -168,6 +170,7 @@ void hostile_restore(struct hostile *hostile, bool no_reboot)
 	hostile->disk.waits = false;
 	hostile->disk.outcome = STATUS_OK;
 	hostile->net.has_no_room = false;
+	hostile->vsock.refuses = false;
 	if (hostile_load(hostile, &hostile->pristine) != STATUS_OK)
 		give_up("the pristine machine could not be loaded");
 }

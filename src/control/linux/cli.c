@@ -53,7 +53,7 @@ static bool split_option(const char *word, struct option *option)
 
 static enum status fail_unknown(const char *word, struct error *error)
 {
-	static const char *const later[] = {"share", "vsock", NULL};
+	static const char *const later[] = {"share", NULL};
 	struct option option;
 
 	if (word[0] != '-')

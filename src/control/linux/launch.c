@@ -20,6 +20,7 @@
 #include "control/linux/net_start.h"
 #include "control/linux/perf_map.h"
 #include "control/linux/supervise.h"
+#include "control/linux/vsock_socket.h"
 #include "hosts/linux/runner.h"
 
 static enum status choose_engine(struct machine_config *config, struct error *error)
@@ -187,6 +188,8 @@ static enum status prepare(struct machine_config *config, struct error *error)
 		status = open_output(config->dump_blocks, &config->blocks_fd, error);
 	if (status == STATUS_OK)
 		status = net_start(config, error);
+	if (status == STATUS_OK)
+		status = vsock_socket_open(config, error);
 	return status;
 }
 
@@ -255,6 +258,7 @@ int launch_run(struct machine_config *config)
 				      : supervise_here(&supervised);
 	perf_map_belongs_to(-1);
 	gdb_socket_close(config->gdb);
+	vsock_socket_close();
 	registry_release(&supervised.claim, config->name, true);
 	return message_fail_status(status, &error);
 }

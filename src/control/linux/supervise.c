@@ -20,6 +20,7 @@
 #include "control/linux/perf_map.h"
 #include "control/linux/process.h"
 #include "control/linux/terminal.h"
+#include "control/linux/vsock_socket.h"
 #include "hosts/linux/runner.h"
 
 /* ---- both ---- */
@@ -58,6 +59,7 @@ static void watch(bool has_hub, void (*prepare_more)(struct loop *loop))
 		process_prepare(&loop);
 		control_prepare(&loop);
 		limits_prepare(&loop);
+		vsock_socket_prepare(&loop);
 		if (has_hub)
 			console_hub_prepare(&loop);
 		if (prepare_more)
@@ -80,6 +82,7 @@ static void finish(struct supervised *supervised, int exit_status, bool forget)
 	(void)status;		 /* then it is found killed */
 	perf_map_belongs_to(-1); /* it may not have come to a runner */
 	gdb_socket_close(config->gdb);
+	vsock_socket_close();
 	limits_close();
 	registry_release(&supervised->claim, config->name, forget);
 	control_close(exit_status);

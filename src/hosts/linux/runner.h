@@ -28,6 +28,14 @@ struct runner_status {
 };
 #define RUNNER_STATUS_BYTES 4096
 
+/*
+ * Over config.vsock_fd, a socket of packets. The runner wants a port of the host's, and the front answers by the same number, with a
+ * descriptor or, if nobody is there, without. By itself the front hands over whoever has come to the machine's socket: request 0.
+ */
+struct runner_vsock_message {
+	u32 request, port;
+};
+
 struct runner_parameters {
 	struct machine_config config; /* checked: engine is a real one's name, not "auto" */
 	u8 *ram;		      /* config.memory bytes, shared, zeroed */

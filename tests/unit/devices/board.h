@@ -16,6 +16,7 @@
 #include "hosts/fake/disk.h"
 #include "hosts/fake/fake.h"
 #include "hosts/fake/net.h"
+#include "hosts/fake/vsock.h"
 #include "x86/model.h"
 
 #define BOARD_RAM_BYTES (32 * MIB)
@@ -85,6 +86,7 @@ struct board {
 	unsigned panics[2]; /* stopped, dumping */
 	unsigned boots;	    /* how often load_boot was called */
 	struct fake_net net;
+	struct fake_vsock vsock;
 };
 
 static size_t board_console_write(void *context, const u8 *from, size_t bytes)
@@ -148,6 +150,7 @@ static unused struct board *board_create_with(unsigned vcpus, struct board_optio
 		.disk_count = 1,
 		.nets = &net,
 		.net_count = 1,
+		.vsock = {&board->vsock.backend, &board->vsock.device},
 	};
 
 	fake_reset();
@@ -155,6 +158,7 @@ static unused struct board *board_create_with(unsigned vcpus, struct board_optio
 	fake_disk_init(&board->disk, board->disk_content, BOARD_DISK_BYTES);
 	board->disk.backend.is_read_only = options.read_only;
 	fake_net_init(&board->net);
+	fake_vsock_init(&board->vsock);
 	board->net.backend.can_offload = options.net_offloads;
 	board->net.backend.is_trusted = options.net_is_trusted;
 	memset(board->ram, 0, BOARD_RAM_BYTES);

@@ -17,6 +17,7 @@ enum sandbox_role {
 	SANDBOX_GDB,
 	SANDBOX_DISK,
 	SANDBOX_NET,
+	SANDBOX_VSOCK,
 	SANDBOX_ROLES,
 };
 

@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -30,7 +31,8 @@ enum {
 	GDB = 1 << SANDBOX_GDB,
 	DISK = 1 << SANDBOX_DISK,
 	NET = 1 << SANDBOX_NET,
-	EVERY = STARTUP | LOOP | VCPU | CONSOLE | GDB | DISK | NET,
+	VSOCK = 1 << SANDBOX_VSOCK,
+	EVERY = STARTUP | LOOP | VCPU | CONSOLE | GDB | DISK | NET | VSOCK,
 };
 
 #define CONDITIONS_MAX 2
