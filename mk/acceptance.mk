@@ -7,9 +7,9 @@ build/acceptance.img: tools/make-debian
 	tools/install-dependencies debian
 	EXTRA=$(ACCEPTANCE_PACKAGES) SIZE=8G tools/make-debian build/acceptance
 
-## make acceptance      Debian at work, hours in all: PART=NAME,... of stress fio database compiler python boots interp network faults kills fleet
+## make acceptance      Debian at work, hours in all: PART=NAME,... of smoke programs qcow2 boots interp network faults kills fleet
 .PHONY: acceptance
-acceptance: all build/debian.img build/acceptance.img
+acceptance: all build/debian.img $(if $(filter smoke boots interp faults fleet,$(PART)),,build/acceptance.img)
 	tools/install-dependencies test
 	tests/acceptance/run --lodge $(BUILD)/lodge $(if $(PART),--part $(PART)) $(ACCEPTANCE)
 

@@ -11,7 +11,7 @@ import time
 
 from machine import Failure, processes_below, run
 
-TROUBLE = "unstable|lockup|stall|hung task|WARNING|BUG:|Oops|warp|skew|I/O error|EXT4-fs error"
+TROUBLE = "unstable|lockup|rcu.*stall|hung task|WARNING|BUG:|Oops|warp|skew|I/O error|EXT4-fs error"
 
 
 def is_well(machine, cpus):

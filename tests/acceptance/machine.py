@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A whole Debian guest: its disk, what runs it, its ssh. Made by tools/make-debian."""
+import base64
+import glob
 import os
 import select
 import shutil
@@ -66,12 +68,20 @@ def is_ssh(connection, waiting):
     return answer == b"SSH-"
 
 
+WAITING_MAX = 6
+
+
 class Machine(Guest):
     """A guest that one command line runs, with an ssh port of the host's loopback."""
 
     def __init__(self, words, port, key, terminal=False):
         super().__init__(words, terminal)
         self.port, self.key = port, key
+
+    def put(self, path, data):
+        """Bytes into a file of the guest."""
+        encoded = base64.b64encode(data).decode()
+        self.ssh(f"base64 -d >{path} <<'END'\n{encoded}\nEND")
 
     def ssh_words(self, *words):
         return ["ssh", "-i", self.key, "-p", str(self.port), "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
@@ -93,14 +103,17 @@ class Machine(Guest):
 
     def wait_for_ssh(self, timeout=600, interval=1):
         """
-        Seconds from the start to ssh's first line. One after another connects and says something, and none that waits is closed: Debian
-        12's passt sends a lost SYN but once, ends its handshake with the guest only when there is data, and spins when one hangs up before that.
+        Seconds from the start to ssh's first line. One connection after another is opened and says something, and none is closed soon: Debian
+        12's passt sends a lost SYN but once, ends its handshake with the guest only when there is data, and spins when one hangs up before
+        that. QEMU's network does send it again, so that there must not be many of them: sshd refuses who comes eleventh.
         """
         end, waiting = time.monotonic() + timeout, []
         try:
             while time.monotonic() < end:
                 if self.process.poll() is not None:
                     raise Failure(f"ended with {self.process.returncode}; {self.tail()}")
+                if len(waiting) >= WAITING_MAX:
+                    waiting.pop(0).close()
                 self.knock(waiting)
                 ready = select.select(waiting, [], [], interval)[0] if waiting else time.sleep(0.2) or []
                 if [1 for connection in ready if is_ssh(connection, waiting)]:
@@ -120,22 +133,25 @@ class Machine(Guest):
         except OSError:
             one.close()
 
-    def power_off(self, timeout=180):
-        self.ssh("systemctl poweroff --no-block", check=False, timeout=60)
+    def power_off(self, timeout=300):
+        self.ssh("systemctl poweroff --no-block", check=False, timeout=300)
         status = self.wait(timeout)
         if status:
             raise Failure(f"power-off ended with {status}; {self.tail()}")
 
 
 class Folder:
-    """Somewhere for disks, beside the images, emptied at the end."""
+    """Names for disks, beside the images, since a qcow2 image lies in its backing file's folder; removed at the end."""
 
     def __init__(self, build, name):
-        self.path = os.path.join(build, f"acceptance-{name}.{os.getpid()}")
-        os.makedirs(self.path)
+        self.prefix = os.path.join(build, f"run-{name}.{os.getpid()}.")
 
     def __call__(self, name):
-        return os.path.join(self.path, name)
+        return self.prefix + name
 
     def close(self):
-        shutil.rmtree(self.path, ignore_errors=True)
+        for path in glob.glob(glob.escape(self.prefix) + "*"):
+            if os.path.isdir(path):
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                os.unlink(path)
