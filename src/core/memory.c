@@ -10,20 +10,23 @@ enum status memory_init(struct memory *memory, u8 *host, u64 bytes)
 {
 	if (bytes < MEMORY_MINIMUM || bytes > MEMORY_MAXIMUM || (bytes & ~PAGE_MASK))
 		return STATUS_INVALID;
-	u8 *watchers = host_memory_get(bytes >> PAGE_SHIFT);
-	if (!watchers)
-		return STATUS_NO_MEMORY;
 	*memory = (struct memory){.host = host,
 		.bytes = bytes,
 		.low_bytes = MIN(bytes, MEMORY_HOLE_START),
-		.page_watchers = watchers};
-	return STATUS_OK;
+		.page_watchers = host_memory_get(bytes >> PAGE_SHIFT),
+		.page_writers = host_memory_get((bytes >> PAGE_SHIFT) * sizeof(u32))};
+	if (memory->page_watchers && memory->page_writers)
+		return STATUS_OK;
+	memory_fini(memory);
+	return STATUS_NO_MEMORY;
 }
 
 void memory_fini(struct memory *memory)
 {
 	host_memory_put(memory->page_watchers, memory->bytes >> PAGE_SHIFT);
+	host_memory_put(memory->page_writers, (memory->bytes >> PAGE_SHIFT) * sizeof(u32));
 	memory->page_watchers = NULL;
+	memory->page_writers = NULL;
 }
 
 bool memory_offset(const struct memory *memory, u64 gpa, u64 bytes, u64 *offset)

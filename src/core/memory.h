@@ -26,9 +26,14 @@ struct memory {
 	 * there are any, writes are announced to them: a watched page.
 	 */
 	u8 *page_watchers;
+	/*
+	 * One a page, atomic: bits of the vCPUs that may have a TLB entry for writing it, or are about to write it. They set it before they
+	 * look at the watchers; who begins to watch does the reverse.
+	 */
+	u32 *page_writers;
 };
 
-/* Takes RAM that the host has mapped (zeroed, page aligned); page_watchers comes from host_memory_get. */
+/* Takes RAM that the host has mapped (zeroed, page aligned); the rest comes from host_memory_get. */
 enum status memory_init(struct memory *memory, u8 *host, u64 bytes);
 void memory_fini(struct memory *memory);
 
@@ -39,6 +44,24 @@ u8 *memory_host(const struct memory *memory, u64 gpa, u64 bytes) must_use;
 static inline bool memory_is_watched(const struct memory *memory, u64 offset)
 {
 	return __atomic_load_n(&memory->page_watchers[offset / 4096], __ATOMIC_ACQUIRE);
+}
+
+static inline u32 memory_writers(const struct memory *memory, u64 offset)
+{
+	return __atomic_load_n(&memory->page_writers[offset / 4096], __ATOMIC_SEQ_CST);
+}
+static inline void memory_writer_end(struct memory *memory, u64 offset, unsigned vcpu)
+{
+	__atomic_fetch_and(
+		&memory->page_writers[offset / 4096], ~((u32)1 << vcpu), __ATOMIC_SEQ_CST);
+}
+/* True: the vCPU is one from now on, and was none. */
+static inline bool memory_writer_begin(struct memory *memory, u64 offset, unsigned vcpu)
+{
+	u32 bit = (u32)1 << vcpu;
+	return !(memory_writers(memory, offset) & bit) &&
+		!(__atomic_fetch_or(&memory->page_writers[offset / 4096], bit, __ATOMIC_SEQ_CST) &
+			bit);
 }
 
 /* The gpa of an offset in host RAM. */

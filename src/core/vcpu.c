@@ -81,11 +81,15 @@ static bool dispatch(struct vcpu *vcpu, struct bus_access *access)
 
 static u8 *env_ram_page(struct cpu *cpu, u64 physical, enum page_use use, bool *watched)
 {
-	struct memory *memory = &vcpu_of(cpu)->machine->memory;
+	struct vcpu *vcpu = vcpu_of(cpu);
+	struct memory *memory = &vcpu->machine->memory;
 	u64 offset;
 	if (!memory_offset(memory, physical, PAGE_SIZE, &offset))
 		return NULL;
+	bool begins = use == PAGE_WRITE && memory_writer_begin(memory, offset, vcpu->index);
 	*watched = memory_is_watched(memory, offset);
+	if (begins && *watched) /* all that it writes is announced */
+		memory_writer_end(memory, offset, vcpu->index);
 	return memory->host + offset;
 }
 

@@ -17,7 +17,7 @@ struct environment {
 	/*
 	 * The host address of the RAM page at `physical` (page aligned), or NULL when there is no RAM: then accesses
 	 * go through physical_read and _write. *watched is set when writes to the page must be announced by
-	 * code_written: it holds decoded code.
+	 * code_written: it holds decoded code. PAGE_WRITE: it will be written from now on, without more questions unless watched.
 	 */
 	u8 *(*ram_page)(struct cpu *cpu, u64 physical, enum page_use use, bool *watched);
 	/* Physical accesses that are not RAM; within one page, 1 to 8 bytes, any alignment. */

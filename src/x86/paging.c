@@ -50,11 +50,14 @@ static void page_enter(struct cpu *cpu, u64 linear, enum access_kind kind, unsig
 	/* A page that was read is mostly written soon, and what that would mark may be marked. */
 	bool may_write = kind != ACCESS_EXECUTE && walk->is_dirty &&
 		(kind == ACCESS_WRITE || page_walk_allows(cpu, walk, ACCESS_WRITE, mode));
-	if (may_write && !page->watched)
+	bool watched = page->watched;
+	if (may_write && kind == ACCESS_READ)
+		cpu->environment->ram_page(cpu, page->physical, PAGE_WRITE, &watched);
+	if (may_write && !watched)
 		permissions |= TLB_WRITE;
 	tlb_enter(&cpu->tlb, mode, linear,
-		page->physical | page->tag | (may_write && page->watched ? TLB_WATCHED : 0),
-		page->host, permissions);
+		page->physical | page->tag | (may_write && watched ? TLB_WATCHED : 0), page->host,
+		permissions);
 }
 
 /* A write to a page whose writes had to be announced: do they still? */

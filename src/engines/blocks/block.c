@@ -125,19 +125,35 @@ static bool drop_blocks(struct block_cache *cache, struct code_page *page, u64 w
 	return dropped;
 }
 
+static bool page_changed(struct block_cache *cache, struct code_page *page, u64 granules)
+{
+	if (!page || !(page->granules & granules))
+		return false;
+	bool dropped = drop_blocks(cache, page, granules);
+	if (!page->granules)
+		cache->watch(cache->cpu, page->physical, false);
+	return dropped;
+}
+
+void block_cache_changed(struct block_cache *cache, u64 physical, u64 granules)
+{
+	page_changed(cache, page_find(cache, physical), granules);
+}
+
+u64 block_cache_granules(struct block_cache *cache, u64 physical)
+{
+	const struct code_page *page = page_find(cache, physical);
+	return page ? page->granules : 0;
+}
+
 bool block_cache_written(struct block_cache *cache, u64 physical, u64 bytes)
 {
 	bool dropped = false;
 	while (bytes) {
 		u64 offset = physical & ~PAGE_MASK;
 		u64 here = MIN(bytes, PAGE_SIZE - offset);
-		struct code_page *page = page_find(cache, physical & PAGE_MASK);
-		u64 mask = granule_mask(offset, here);
-		if (page && (page->granules & mask)) {
-			dropped |= drop_blocks(cache, page, mask);
-			if (!page->granules)
-				cache->watch(cache->cpu, page->physical, false);
-		}
+		dropped |= page_changed(
+			cache, page_find(cache, physical & PAGE_MASK), granule_mask(offset, here));
 		physical += here;
 		bytes -= here;
 	}
@@ -235,6 +251,16 @@ static struct block *decode_block(
 	return block;
 }
 
+/* What the page's blocks are decoded from. It is watched. */
+static const u8 *page_source(struct block_cache *cache, struct code_page *page, const u8 *host)
+{
+	u64 changed;
+	const u8 *source = cache->source(cache->cpu, page->physical, &changed);
+	if (changed & page->granules)
+		drop_blocks(cache, page, changed);
+	return source ? source : host;
+}
+
 /* From here on writes to it are told. */
 static void page_begin(struct block_cache *cache, struct code_page *page)
 {
@@ -273,7 +299,8 @@ static struct block *make_block(
 	if (!page)
 		return NULL;
 	page_begin(cache, page);
-	struct block *block = decode_block(cache, at->host, offset, available, &cacheable);
+	struct block *block = decode_block(
+		cache, page_source(cache, page, at->host), offset, available, &cacheable);
 	*full = !block;
 	if (!block || !cacheable) {
 		page_end(cache, page);
@@ -284,13 +311,13 @@ static struct block *make_block(
 }
 
 /* The instruction's bytes in two pages. */
-static void crossing_decode(struct block_cache *cache, struct block *block,
-	const struct code_location *at, const struct code_location *next)
+static void crossing_decode(
+	struct block_cache *cache, struct block *block, const u8 *host, const u8 *next_host)
 {
 	struct cpu *cpu = cache->cpu;
 	u8 bytes[16] = {0};
-	ram_copy_code(bytes, at->host + block->offset, block->bytes);
-	ram_copy_code(bytes + block->bytes, next->host, 15 - block->bytes);
+	ram_copy_code(bytes, host + block->offset, block->bytes);
+	ram_copy_code(bytes + block->bytes, next_host, 15 - block->bytes);
 	(void)!decode(bytes, 15, cpu->code_size, cpu->model->features, &block->insns[0]);
 	block->count = 1;
 }
@@ -313,7 +340,8 @@ static struct block *make_crossing(struct block_cache *cache, u64 linear,
 		.bytes = (u16)(PAGE_SIZE - (linear & ~PAGE_MASK)),
 		.code_size = cpu->code_size,
 		.is_user = cpu->cpl == 3};
-	crossing_decode(cache, block, at, next);
+	const u8 *host = page_source(cache, page, at->host);
+	crossing_decode(cache, block, host, page_source(cache, next_page, next->host));
 	page_add(cache, page, block);
 	block->next_page = next_page;
 	block->next_crossing = next_page->crossing;

@@ -64,6 +64,11 @@ struct block_cache {
 	u64 single[(sizeof(struct block) + sizeof(struct insn)) / 8];
 	/* The pages' flags are the machine's. */
 	void (*watch)(struct cpu *cpu, u64 physical, bool on);
+	/*
+	 * What blocks of a page are decoded from; NULL: memory. *changed: granules of it that are not what they were when it was last asked,
+	 * whose blocks go.
+	 */
+	const u8 *(*source)(struct cpu *cpu, u64 physical, u64 *changed);
 	/* The translator's, or NULL: a block with a translation is dropped; all blocks are. */
 	void (*dropped)(struct block_cache *cache, struct block *block);
 	void (*all_dropped)(struct block_cache *cache);
@@ -81,6 +86,10 @@ void block_cache_fini(struct block_cache *cache);
 void block_cache_empty(struct block_cache *cache);
 /* Bytes were, or are about to be, written. physical may span pages. True when a block was dropped. */
 bool block_cache_written(struct block_cache *cache, u64 physical, u64 bytes);
+
+/* By granules of one page; and where there are blocks. */
+void block_cache_changed(struct block_cache *cache, u64 physical, u64 granules);
+u64 block_cache_granules(struct block_cache *cache, u64 physical);
 
 /* Room that lasts until the cache is emptied, aligned to 16 bytes; NULL: there is none. */
 void *block_cache_take(struct block_cache *cache, u64 bytes);

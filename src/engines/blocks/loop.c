@@ -16,11 +16,17 @@ static void watch_page(struct cpu *cpu, u64 physical, bool on)
 	inbox_watch(inbox_of(vcpu), vcpu, physical, on);
 }
 
+static const u8 *page_source(struct cpu *cpu, u64 physical, u64 *changed)
+{
+	return inbox_source(inbox_of(vcpu_of(cpu)), physical, changed);
+}
+
 enum status loop_init(struct loop *loop, struct vcpu *vcpu, u64 arena_bytes)
 {
 	enum status status = block_cache_init(&loop->cache, &vcpu->cpu, arena_bytes, watch_page);
 	if (status != STATUS_OK)
 		return status;
+	loop->cache.source = page_source;
 	status = inbox_init(&loop->inbox, vcpu->machine, &loop->cache, inbox_of);
 	if (status != STATUS_OK)
 		block_cache_fini(&loop->cache);
@@ -103,7 +109,7 @@ static no_inline bool see_to_pending(struct vcpu *vcpu, enum run_exit *exit, u64
 	u32 pending = atomic_load_32(&cpu->pending);
 	unsigned taken = 0;
 	if (pending & PENDING_ENGINE)
-		inbox_empty(inbox_of(vcpu), vcpu, loop_insns_retired(vcpu), has_serialized(cpu));
+		inbox_empty(inbox_of(vcpu), vcpu, has_serialized(cpu));
 	if (pending & PENDING_STOP) {
 		*exit = RUN_STOPPED;
 		return true;
@@ -130,6 +136,8 @@ bool loop_before_block(struct vcpu *vcpu, enum run_exit *exit, u64 *most)
 	*most = loop->limit - loop->retired;
 	if (unlikely(!*most))
 		return false;
+	if (unlikely(inbox_is_provisional(&loop->inbox)) && has_serialized(cpu))
+		atomic_or_32(&cpu->pending, PENDING_ENGINE);
 	if (unlikely(atomic_load_32(&cpu->pending)) && see_to_pending(vcpu, exit, most))
 		return false;
 	if (unlikely(cpu->activity != CPU_RUNNING)) {
@@ -150,12 +158,12 @@ enum run_exit loop_run(struct vcpu *vcpu, u64 insns, const struct loop_ops *ops)
 {
 	struct loop *loop = loop_of(vcpu);
 	loop->limit = insns > ~(u64)0 - loop->retired ? ~(u64)0 : loop->retired + insns;
-	inbox_begin_run(&loop->inbox);
+	inbox_begin_run(&loop->inbox, vcpu);
 	if (__builtin_setjmp(vcpu->cpu.unwind))
 		ops->catch_fault(vcpu);
 	enum run_exit exit = ops->run_blocks(vcpu);
 	loop = loop_of(vcpu);
-	inbox_end_run(&loop->inbox, vcpu, loop->retired);
+	inbox_end_run(&loop->inbox, vcpu);
 	return exit;
 }
 
