@@ -17,7 +17,8 @@ struct shape {
 	bool is_byte_reg, is_byte_rm;
 	unsigned reg, rm; /* host registers, or the opcode's extension */
 	u8 immediate_bytes;
-	bool is_simd; /* an XMM register is among the operands */
+	bool is_simd; /* an XMM or MMX register is among the operands */
+	bool is_mmx;
 	u8 memory_bytes;
 	bool is_write;
 };
@@ -154,6 +155,15 @@ static bool shape_operand(
 	case OPERAND_XMM0:
 		shape->is_simd = true;
 		return true;
+	case OPERAND_P:
+		shape->is_simd = shape->is_mmx = true;
+		shape->reg = insn->reg;
+		return true;
+	case OPERAND_N:
+	case OPERAND_Q:
+		shape->is_simd = shape->is_mmx = true;
+		shape->rm = insn->rm;
+		return is_memory ? shape_rm_memory(shape, insn, operand) : true;
 	default:
 		return false;
 	}
@@ -365,7 +375,7 @@ bool build_copy(struct build *b)
 	if (!shape_get(&shape, insn) || is_excluded(insn, &shape))
 		return false;
 	if (shape.is_simd)
-		build_fpu(b, shape.encoding.is_vex ? FPU_AVX : FPU_SSE);
+		build_fpu(b, shape.is_mmx ? FPU_X87 : shape.encoding.is_vex ? FPU_AVX : FPU_SSE);
 	if (insn->flags & INSN_MEMORY)
 		build_memory_form(b, &shape);
 	else

@@ -53,13 +53,17 @@ void build_fpu(struct build *b, u32 live)
 	b->fpu_live |= live;
 }
 
-static bool build_vzero(struct build *b)
+/* EMMS, VZEROUPPER and VZEROALL. */
+static bool build_empty(struct build *b)
 {
 	const struct opcode_row *row = &opcode_rows[b->insn->row];
-	if (row->map != OPCODE_MAP_VEX + 1 || b->insn->opcode != 0x77)
+	if ((row->map != 1 && row->map != OPCODE_MAP_VEX + 1) || b->insn->opcode != 0x77)
 		return false;
-	build_fpu(b, FPU_AVX);
-	emit_bytes(b->code, row->attributes & ROW_L1 ? "\xc5\xfc\x77" : "\xc5\xf8\x77", 3);
+	build_fpu(b, row->map == 1 ? FPU_X87 : FPU_AVX);
+	if (row->map == 1)
+		emit_bytes(b->code, "\x0f\x77", 2);
+	else
+		emit_bytes(b->code, row->attributes & ROW_L1 ? "\xc5\xfc\x77" : "\xc5\xf8\x77", 3);
 	return true;
 }
 
@@ -67,7 +71,7 @@ static void build_insn(struct build *b)
 {
 	if (b->insn->row == ROW_INVALID ||
 		(!build_stack(b) && !build_branch(b) && !build_x87(b) && !build_copy(b) &&
-			!build_special(b) && !build_vzero(b)))
+			!build_special(b) && !build_empty(b)))
 		build_helper(b);
 }
 

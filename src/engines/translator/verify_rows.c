@@ -106,6 +106,8 @@ static bool take_operand(struct row_facts *facts, const struct row_operand *oper
 		return true;
 	case OPERAND_U: /* INSERTPS's is memory, too */
 	case OPERAND_W:
+	case OPERAND_N: /* PUNPCKLBW's and its like */
+	case OPERAND_Q:
 		facts->memory = number;
 		return true;
 	case OPERAND_G:
@@ -132,6 +134,7 @@ static bool take_operand(struct row_facts *facts, const struct row_operand *oper
 	case OPERAND_H:
 	case OPERAND_L:
 	case OPERAND_XMM0:
+	case OPERAND_P:
 	case OPERAND_ST:
 	case OPERAND_STI:
 		return true;
@@ -140,9 +143,19 @@ static bool take_operand(struct row_facts *facts, const struct row_operand *oper
 	}
 }
 
+/* MMX registers are x87's; EMMS names none. */
+static bool uses_mmx(const struct opcode_row *row)
+{
+	for (u8 n = 0; n < row->operand_count; n++)
+		if (row->operands[n].kind == OPERAND_P || row->operands[n].kind == OPERAND_N ||
+			row->operands[n].kind == OPERAND_Q)
+			return true;
+	return row->map == 1 && row->opcode == 0x77;
+}
+
 static u8 fpu_of(const struct opcode_row *row)
 {
-	if (row->attributes & ROW_FPU)
+	if (row->attributes & ROW_FPU || uses_mmx(row))
 		return FPU_X87;
 	if (!(row->attributes & ROW_SIMD))
 		return 0;

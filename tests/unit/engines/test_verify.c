@@ -248,6 +248,8 @@ static void all_that_is_emitted_passes(void **state)
 #define IDIV "41f7fd" /* idiv r13d */
 #define FADD "d8c1"
 #define FNINIT "dbe3"
+#define PADDW "0ffd03" /* paddw mm0, [rbx] */
+#define EMMS "0f77"
 #define FLD_32 "d903" /* fld dword [rbx] */
 #define FSTP_80 "db3b"
 #define FLDCW "d92b"
@@ -559,6 +561,12 @@ static const struct fault {
 	{"x87's environment is loaded", FLD_32, "d90419", "d92419", "never has"},
 	{"x87's state is loaded", FLD_32, "d90419", "dd2419", "never has"},
 	{"x87 is initialised", FADD, "d8c1", "dbe3", "never has"},
+	{"MMX registers that are the host's", PADDW, "65f60425????????04", NOP9, "FPU register"},
+	{"MMX with SSE registers only", PADDW, "65f60425????????04", "65f60425????????01",
+		"FPU register"},
+	{"an MMX load becomes one of twice the bytes", PADDW, "0ffd0419", "0f100419", "beyond"},
+	{"an MMX load becomes a store", PADDW, "0ffd0419", "0f7f0419", "reading was checked"},
+	{"x87 is emptied that is the host's", EMMS, "65f60425????????04", NOP9, "FPU register"},
 	{"x87's control word, not live", FLDCW, "65f60425????????04", NOP9, "FPU register"},
 	{"an x87 status word with a host address", FNSTSW, "b800000000dfe0", "4889c89090dfe0",
 		"never|host address"},
