@@ -192,6 +192,84 @@ static void add_absolute(struct draft *draft)
 		item_add(draft, bytes, 8);
 }
 
+/* ---- accesses near each other -------------------------------------------------------------------- */
+
+/* ModRM, SIB and an 8-bit displacement: [base + index * scale + n]; index 4: none. Returns how many bytes. */
+static unsigned put_near(struct draft *draft, u8 *bytes, u8 reg, u8 base, u8 index)
+{
+	bytes[0] = 0x44 | (reg & 7) << 3;
+	bytes[1] = (u8)(below(draft, 4) << 6 | (index & 7) << 3 | (base & 7));
+	bytes[2] = chance(draft, 70) ? below(draft, 64) & ~7u : below(draft, 255);
+	return 3;
+}
+
+static void add_near_access(struct draft *draft, u8 base, u8 index)
+{
+	static const u8 opcodes[] = {
+		0x8b, 0x89, 0x8b, 0x89, 0x03, 0x01, 0x3b, 0x88, 0x8a, 0x13, 0x85};
+	static const u8 simd[] = {0x10, 0x11, 0x28, 0x29};
+	u8 bytes[8], reg = chance(draft, 10) ? base : below(draft, 16);
+	bool is_simd = chance(draft, 25);
+	unsigned at = 0;
+	bytes[at++] =
+		(u8)(0x40 | below(draft, 2) << 3 | (reg >> 3) << 2 | (index >> 3) << 1 | base >> 3);
+	if (is_simd)
+		bytes[at++] = 0x0f;
+	bytes[at++] = is_simd ? simd[below(draft, 4)] : opcodes[below(draft, ARRAY_SIZE(opcodes))];
+	at += put_near(draft, bytes + at, reg, base, index);
+	item_add(draft, bytes, at);
+}
+
+/* What leaves a register at a known distance from what one was. */
+static void add_near_step(struct draft *draft, const u8 *bases)
+{
+	u8 from = bases[below(draft, 2)], to = bases[below(draft, 2)];
+	u8 step[] = {0x48 | from >> 3, 0x83, (chance(draft, 50) ? 0xc0 : 0xe8) | (from & 7),
+		below(draft, 255)};
+	u8 move[] = {0x48 | (from >> 3) << 2 | to >> 3, 0x89, 0xc0 | (from & 7) << 3 | (to & 7)};
+	u8 lea[8] = {0x48 | (to >> 3) << 2 | from >> 3, 0x8d};
+	unsigned choice = below(draft, 10);
+	if (choice < 5)
+		item_add(draft, step, sizeof(step));
+	else if (choice < 7)
+		item_add(draft, move, sizeof(move));
+	else
+		item_add(draft, lea, 2 + put_near(draft, lea + 2, to, from, 4));
+}
+
+static void add_push_or_pop(struct draft *draft)
+{
+	u8 reg = below(draft, 16),
+	   bytes[] = {0x40 | reg >> 3, 0x50 | below(draft, 2) << 3 | (reg & 7)};
+	item_add(draft, bytes, sizeof(bytes));
+}
+
+/* The translator makes one check for several of these. */
+static void add_neighbours(struct draft *draft)
+{
+	u8 bases[2] = {below(draft, 16), below(draft, 16)};
+	u8 index = chance(draft, 25) ? below(draft, 16) : 4;
+	for (unsigned i = 0; i < 2; i++)
+		add_move_immediate(draft, bases[i],
+			DATA_LINEAR +
+				(chance(draft, 50) ? below(draft, 240) * 16u + 0x1000
+						   : 0x1000u * (1 + below(draft, 4)) -
+							below(draft, 250)));
+	if (index != 4)
+		add_move_immediate(draft, index, below(draft, 16));
+	for (unsigned left = 3 + below(draft, 9); left; left--) {
+		unsigned choice = below(draft, 100);
+		if (choice < 65)
+			add_near_access(draft, bases[below(draft, 2)], index);
+		else if (choice < 80)
+			add_near_step(draft, bases);
+		else if (choice < 90)
+			add_push_or_pop(draft);
+		else
+			add_arithmetic(draft);
+	}
+}
+
 /* ---- the rows' instructions ---------------------------------------------------------------------- */
 
 static bool begins(const struct opcode_row *row, const char *name)
@@ -373,6 +451,8 @@ static void add_any(struct draft *draft)
 	unsigned choice = below(draft, 100);
 	if (draft->program.writes_code && chance(draft, 12))
 		add_code_write(draft);
+	else if (draft->count < ITEMS_MOST / 2 && chance(draft, 12))
+		add_neighbours(draft);
 	else if (choice < (draft->is_x87 ? 12 : 35))
 		add_arithmetic(draft);
 	else if (choice < (draft->is_x87 ? 22 : 50))

@@ -6,7 +6,6 @@ struct aside *aside_open(struct build *b, enum aside_kind kind)
 {
 	struct aside *aside = &b->aside[b->aside_count++];
 	*aside = (struct aside){.kind = (u8)kind,
-		.count = 1,
 		.insn = b->insn,
 		.offset_next = b->offset_next,
 		.before = b->flags,
@@ -30,18 +29,6 @@ static void emit_insn(struct build *b, const struct insn *insn, u32 offset_next)
 {
 	emit_mov_immediate(b->code, HOST_SCRATCH, (u64)(uintptr_t)insn);
 	emit_mov_immediate(b->code, HOST_ADDRESS, offset_next);
-}
-
-/* One by one, each exactly. */
-static void emit_insns(struct build *b, const struct aside *aside)
-{
-	const struct insn *insn = aside->insn;
-	u32 offset_next = aside->offset_next;
-	for (unsigned i = 0; i < aside->count; i++) {
-		offset_next += i ? insn[i].length : 0;
-		emit_insn(b, &insn[i], offset_next);
-		emit_call(b->code, b->translator->thunk_insn);
-	}
 }
 
 static void emit_back(struct build *b, const struct aside *aside)
@@ -85,14 +72,27 @@ static void emit_second_way(struct build *b, struct aside *aside, const struct m
 	emit_jmp_to(code, miss->back);
 }
 
+/* A check that a stretch has done needs none. */
+static bool is_needed(const struct aside *aside)
+{
+	return aside->jump_count + aside->miss_count ||
+		(aside->kind != ASIDE_INSN && aside->kind != ASIDE_LEAVE);
+}
+
 static void aside_emit(struct build *b, struct aside *aside)
 {
+	if (!is_needed(aside))
+		return;
 	for (unsigned i = 0; i < aside->miss_count; i++)
 		emit_second_way(b, aside, &aside->misses[i]);
 	const struct translator *t = b->translator;
 	u8 rsp = host_register(RSP);
 	for (unsigned i = 0; i < aside->jump_count; i++)
 		code_patch(b->code, aside->jumps[i], b->code->at);
+	if (aside->kind == ASIDE_STRETCH) {
+		stretch_emit_aside(b, aside);
+		return;
+	}
 	if (aside->kind == ASIDE_EDGE || aside->kind == ASIDE_NEXT)
 		b->edges[aside->edge].unlinked = b->code->at;
 	if (aside->undo_stack)
@@ -101,7 +101,8 @@ static void aside_emit(struct build *b, struct aside *aside)
 	x87_pointers_store(b->code, &aside->x87);
 	switch (aside->kind) {
 	case ASIDE_INSN:
-		emit_insns(b, aside);
+		emit_insn(b, aside->insn, aside->offset_next);
+		emit_call(b->code, t->thunk_insn);
 		emit_back(b, aside);
 		break;
 	case ASIDE_FPU:

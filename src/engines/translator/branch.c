@@ -155,8 +155,7 @@ static void emit_return_address(struct build *b, struct place place)
 
 static bool build_call(struct build *b)
 {
-	flags_clobber(b->code, &b->flags);
-	struct aside *aside = aside_open(b, ASIDE_LEAVE);
+	struct aside *aside = check_open(b, ASIDE_LEAVE);
 	struct place place = check_register(b, aside, RSP, -8, 8, true);
 	emit_return_address(b, place);
 	before_write(b, RSP);
@@ -176,6 +175,7 @@ static void emit_lookup(struct build *b, struct aside *aside)
 	struct code *code = b->code;
 	emit_group1_place(code, 7, false, place_vcpu(OFFSET_OF(pending)), 0);
 	aside_jump(aside, emit_jcc(code, 5));
+	stretch_lose_address(b);
 	emit_op_rr(code, 0x69, false, HOST_ADDRESS, HOST_SCRATCH); /* jump_set_offset */
 	emit_32(code, JUMP_HASH);
 	emit_op_rr(code, 0xc1, false, 5, HOST_ADDRESS);

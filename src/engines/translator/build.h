@@ -4,21 +4,23 @@
 #define ENGINES_TRANSLATOR_BUILD_H
 
 #include "engines/translator/flags.h"
+#include "engines/translator/stretch.h"
 #include "engines/translator/translator.h"
 
 enum aside_kind {
-	ASIDE_INSN,  /* the instruction by the interpreter's semantics, and back */
-	ASIDE_LEAVE, /* the same, and to the run loop */
-	ASIDE_EDGE,  /* the same by an edge, which may be linked */
-	ASIDE_NEXT,  /* no instruction: to the run loop at offset_next, by an edge */
-	ASIDE_LIMIT, /* counted: to the run loop before the block */
-	ASIDE_FPU,   /* the FPU state is not in the host's registers */
-	ASIDE_AVX,   /* or VEX instructions may not run */
-	ASIDE_X87,   /* or x87's is not there */
+	ASIDE_INSN,    /* the instruction by the interpreter's semantics, and back */
+	ASIDE_LEAVE,   /* the same, and to the run loop */
+	ASIDE_EDGE,    /* the same by an edge, which may be linked */
+	ASIDE_NEXT,    /* no instruction: to the run loop at offset_next, by an edge */
+	ASIDE_LIMIT,   /* counted: to the run loop before the block */
+	ASIDE_FPU,     /* the FPU state is not in the host's registers */
+	ASIDE_AVX,     /* or VEX instructions may not run */
+	ASIDE_X87,     /* or x87's is not there */
+	ASIDE_STRETCH, /* instructions each by itself, and back */
 };
 
 #define ASIDE_JUMPS 8
-#define ASIDE_MAX (BLOCK_INSNS_MAX * 3 + 8)
+#define ASIDE_MAX (BLOCK_INSNS_MAX * 6 + 8)
 #define EDGES_MAX 2
 
 /* What did not find its page in the TLB's first way, or its target in that of the table of jumps. */
@@ -29,7 +31,7 @@ struct miss {
 };
 
 #define MISS_OF_JUMP (-1)
-#define MISSES_MAX 3
+#define MISSES_MAX PLACES /* at least 3 */
 
 /*
  * The last x87 instruction's opcode and address, which belong to the guest's state but are stored only where somebody might
@@ -46,7 +48,6 @@ struct aside {
 	u8 kind;
 	u8 jump_count;
 	u32 jumps[ASIDE_JUMPS]; /* displacements that lead here */
-	u8 count;		/* ASIDE_INSN: instructions from insn on */
 	u8 miss_count;
 	struct miss misses[MISSES_MAX];
 	u32 back; /* where it goes on */
@@ -56,6 +57,8 @@ struct aside {
 	struct x87_pointers x87;
 	unsigned edge;	/* of edges */
 	i32 undo_stack; /* added to RSP first */
+	/* ASIDE_STRETCH: its instructions, and build.fpu_live before them. */
+	u32 index, count, fpu_live;
 };
 
 struct build {
@@ -76,7 +79,20 @@ struct build {
 	struct translation *translation;
 	u32 insn_at[BLOCK_INSNS_MAX]; /* where each instruction's code begins */
 	u32 code_end;		      /* nothing behind it is executed */
+	struct stretch stretch;
 };
+
+/* How far a translation had come. */
+struct build_mark {
+	unsigned index, aside_count, edge_count;
+	u32 offset_next, code_at, fpu_live;
+	struct flags flags;
+	struct x87_pointers x87;
+};
+void build_rewind(struct build *b, const struct build_mark *mark);
+
+/* The current instruction, alone or within a stretch. */
+void build_insn(struct build *b);
 
 /* Opens a aside piece for the current instruction with the flags as they are now. */
 struct aside *aside_open(struct build *b, enum aside_kind kind);
@@ -95,6 +111,14 @@ struct place check_operand(
 /* The same for `bytes` at a guest register plus displacement. */
 struct place check_register(struct build *b, struct aside *aside, unsigned guest, i32 displacement,
 	unsigned bytes, bool is_write);
+/* For accesses near each other, that come later: the place of the first byte. */
+struct place check_group(struct build *b, struct aside *aside, const struct group *group);
+/* The aside piece for a check that comes; EFLAGS need not outlive that. */
+struct aside *check_open(struct build *b, enum aside_kind kind);
+
+/* stretch.c: the current instruction's operand, which has been checked. */
+struct place stretch_operand(struct build *b);
+void stretch_emit_aside(struct build *b, const struct aside *aside);
 
 /* LEA of the current instruction's address into a host register. */
 void emit_address(struct build *b, unsigned to);

@@ -2,24 +2,13 @@
 /* Guest addresses to host addresses: the inline TLB (docs/design/translator.md, design A). */
 #include "engines/translator/build.h"
 
-#define NO_GUEST 0xff
-
-struct address {
-	u8 base, index; /* guest registers, or NO_GUEST */
-	u8 scale;
-	bool is_rip;
-	u8 segment; /* whose base is added; SEGMENT_NONE: none */
-	i32 displacement;
-};
-
 static u8 guest_of(u8 location)
 {
 	return location < 16 * 8 ? location >> 3 : NO_GUEST;
 }
 
-static struct address operand_address(const struct build *b)
+struct address address_of(const struct insn *insn, u32 offset_next)
 {
-	const struct insn *insn = b->insn;
 	struct address a = {.base = guest_of(insn->base),
 		.index = guest_of(insn->index),
 		.scale = insn->scale,
@@ -27,7 +16,7 @@ static struct address operand_address(const struct build *b)
 		.segment = insn->segment,
 		.displacement = insn->displacement};
 	if (a.is_rip)
-		a.displacement += (i32)b->offset_next;
+		a.displacement += (i32)offset_next;
 	return a;
 }
 
@@ -56,6 +45,7 @@ static void emit_linear(struct build *b, const struct address *a, unsigned to)
 		if (place.index == HOST_NONE) {
 			/* to is free as the second one unless the base is there. */
 			unsigned at = place.base == to ? HOST_ADDRESS : to;
+			stretch_lose_address(b);
 			emit_load(code, at, slot(a->index));
 			place.index = (u8)at;
 		}
@@ -67,7 +57,7 @@ static void emit_linear(struct build *b, const struct address *a, unsigned to)
 
 void emit_address(struct build *b, unsigned to)
 {
-	struct address a = operand_address(b);
+	struct address a = address_of(b->insn, b->offset_next);
 	a.segment = SEGMENT_NONE;
 	emit_linear(b, &a, to);
 }
@@ -103,16 +93,16 @@ static struct place emit_rest(struct build *b, const struct address *a)
 }
 
 /*
- * The entry is that of the first byte's page; the tag is compared with the last byte's page, so that an access over a
- * page's end never hits. Bits below the alignment, where that is asked for, stay in the comparison, and no tag has them.
+ * The entry is that of the first byte's page; the tag is compared with the last byte's page (or the last aligned unit's), so that an access
+ * over a page's end never hits. Bits below the alignment, where that is asked for, stay in the comparison, and no tag has them.
  */
 static struct place emit_check(struct build *b, struct aside *aside, const struct address *a,
-	unsigned bytes, bool is_write, bool must_be_aligned)
+	unsigned bytes, bool is_write, unsigned align)
 {
 	struct code *code = b->code;
 	u64 tag = is_write ? __builtin_offsetof(struct tlb_entry, write)
 			   : __builtin_offsetof(struct tlb_entry, read);
-	i32 mask = (i32)PAGE_MASK | (must_be_aligned ? (i32)bytes - 1 : 0);
+	i32 mask = (i32)PAGE_MASK | (i32)(align - 1);
 	emit_linear(b, a, HOST_SCRATCH);
 	emit_op_rr(code, 0x89, false, HOST_SCRATCH, HOST_ADDRESS);
 	emit_op_rr(code, 0xc1, false, 5, HOST_ADDRESS); /* shr */
@@ -120,8 +110,8 @@ static struct place emit_check(struct build *b, struct aside *aside, const struc
 	emit_op_rr(code, 0x81, false, 4, HOST_ADDRESS); /* and */
 	emit_32(code, (TLB_ENTRIES - 1) * (u32)sizeof(struct tlb_entry));
 	emit_op_rm(code, 0x03, true, HOST_ADDRESS, place_vcpu(OFFSET_OF(data_tlb)));
-	if (bytes > 1 && !must_be_aligned)
-		emit_group1(code, 0, true, HOST_SCRATCH, (i32)bytes - 1);
+	if (bytes > align)
+		emit_group1(code, 0, true, HOST_SCRATCH, (i32)(bytes - align));
 	emit_op_rr(code, 0x81, true, 4, HOST_SCRATCH);
 	emit_32(code, (u32)mask);
 	emit_op_rm(code, 0x3b, true, HOST_SCRATCH, place_base(HOST_ADDRESS, (i32)tag));
@@ -139,18 +129,34 @@ _Static_assert(TLB_INVALID >= 64 && TLB_INVALID < PAGE_SIZE, "no address to look
 struct place check_operand(
 	struct build *b, struct aside *aside, unsigned bytes, bool is_write, bool must_be_aligned)
 {
-	struct address a = operand_address(b);
-	return emit_check(b, aside, &a, bytes, is_write, must_be_aligned && bytes > 1);
+	if (b->stretch.is_active)
+		return stretch_operand(b);
+	struct address a = address_of(b->insn, b->offset_next);
+	return emit_check(b, aside, &a, bytes, is_write, must_be_aligned ? bytes : 1);
 }
 
 struct place check_register(struct build *b, struct aside *aside, unsigned guest, i32 displacement,
 	unsigned bytes, bool is_write)
 {
+	if (b->stretch.is_active)
+		return stretch_operand(b);
 	struct address a = {.base = (u8)guest,
 		.index = NO_GUEST,
 		.segment = SEGMENT_NONE,
 		.displacement = displacement};
-	return emit_check(b, aside, &a, bytes, is_write, false);
+	return emit_check(b, aside, &a, bytes, is_write, 1);
+}
+
+struct place check_group(struct build *b, struct aside *aside, const struct group *group)
+{
+	return emit_check(b, aside, &group->address, group->bytes, group->is_write, group->align);
+}
+
+struct aside *check_open(struct build *b, enum aside_kind kind)
+{
+	if (!b->stretch.is_active)
+		flags_clobber(b->code, &b->flags);
+	return aside_open(b, kind);
 }
 
 /* ---- guest registers ----------------------------------------------------------------------------- */
@@ -167,6 +173,8 @@ unsigned register_use(struct build *b, unsigned guest, unsigned scratch)
 void register_load(struct build *b, unsigned to, unsigned guest)
 {
 	u8 host = host_register(guest);
+	if (to == HOST_ADDRESS)
+		stretch_lose_address(b);
 	if (host == HOST_NONE)
 		emit_load(b->code, to, slot(guest));
 	else

@@ -208,6 +208,8 @@ static unsigned reg_begin(struct build *b, const struct shape *shape, unsigned s
 	u8 host = host_register(shape->reg);
 	if (host != HOST_NONE)
 		return host;
+	if (scratch == HOST_ADDRESS)
+		stretch_lose_address(b);
 	*store = shape->reg_access & ACCESS_W;
 	if (shape->reg_access & ACCESS_R || shape->reg_bytes < 4)
 		register_load(b, scratch, shape->reg);
@@ -247,15 +249,18 @@ static void flags_after(struct build *b, const struct shape *shape)
 		flags_were_set(&b->flags, b->insn);
 }
 
+/* A locked access over a line's end is the semantics' (x86/split_lock.h). XCHG locks without the prefix. */
+static bool must_be_aligned(const struct shape *shape)
+{
+	return shape->row->attributes & ROW_ALIGNED || shape->encoding.has_lock ||
+		(shape->row->map == 0 && (shape->encoding.opcode & 0xfe) == 0x86);
+}
+
 static void build_memory_form(struct build *b, struct shape *shape)
 {
-	/* A locked access over a line's end is the semantics' (x86/split_lock.h). XCHG locks without the prefix. */
-	bool must_be_aligned = shape->row->attributes & ROW_ALIGNED || shape->encoding.has_lock ||
-		(shape->row->map == 0 && (shape->encoding.opcode & 0xfe) == 0x86);
-	flags_clobber(b->code, &b->flags);
-	struct aside *aside = aside_open(b, ASIDE_INSN);
-	struct place place =
-		check_operand(b, aside, shape->memory_bytes, shape->is_write, must_be_aligned);
+	struct aside *aside = check_open(b, ASIDE_INSN);
+	struct place place = check_operand(
+		b, aside, shape->memory_bytes, shape->is_write, must_be_aligned(shape));
 	bool store;
 	flags_before(b, shape);
 	unsigned reg = reg_begin(b, shape, HOST_SCRATCH, &store);
@@ -366,6 +371,25 @@ static bool is_excluded(const struct insn *insn, const struct shape *shape)
 	return insn->opcode == 0xae && insn->flags & INSN_MEMORY;
 }
 
+static u8 fpu_needed(const struct shape *shape)
+{
+	if (!shape->is_simd)
+		return 0;
+	return shape->is_mmx ? FPU_X87 : shape->encoding.is_vex ? FPU_AVX : FPU_SSE;
+}
+
+bool copied_get(struct copied *copied, const struct insn *insn)
+{
+	struct shape shape;
+	if (!shape_get(&shape, insn) || is_excluded(insn, &shape))
+		return false;
+	*copied = (struct copied){.bytes = shape.memory_bytes,
+		.align = must_be_aligned(&shape) ? shape.memory_bytes : 1,
+		.is_write = shape.is_write,
+		.fpu = fpu_needed(&shape)};
+	return true;
+}
+
 bool build_copy(struct build *b)
 {
 	struct shape shape;
@@ -375,7 +399,7 @@ bool build_copy(struct build *b)
 	if (!shape_get(&shape, insn) || is_excluded(insn, &shape))
 		return false;
 	if (shape.is_simd)
-		build_fpu(b, shape.is_mmx ? FPU_X87 : shape.encoding.is_vex ? FPU_AVX : FPU_SSE);
+		build_fpu(b, fpu_needed(&shape));
 	if (insn->flags & INSN_MEMORY)
 		build_memory_form(b, &shape);
 	else

@@ -38,6 +38,8 @@ static always_inline u8 host_register(unsigned guest)
 	return map[guest];
 }
 
+#define PLACES 3
+
 /* cpu->engine_words: what translated code keeps beside the architectural state. */
 enum engine_word {
 	WORD_CODE_BASE, /* linear address of the page that the current block lies in */
@@ -54,7 +56,9 @@ enum engine_word {
 	WORD_RETIRED,	  /* counted mode: instructions up to the current block's start */
 	WORD_LIMIT,	  /* counted mode: blocks that would go beyond this do not begin */
 	WORD_START,	  /* counted mode: struct insn that the current block begins with */
-	WORD_LEFT, /* the instruction whose semantics run, or ran last before leaving; NULL: none */
+	WORD_PLACE, /* PLACES of them: host addresses that a block has checked, for its later instructions */
+	WORD_LEFT = WORD_PLACE +
+		PLACES, /* the instruction whose semantics run, or ran last before leaving; NULL: none */
 	WORD_COUNT
 };
 

@@ -22,6 +22,7 @@ void build_helper(struct build *b)
 {
 	const struct translator *t = b->translator;
 	const struct insn *insn = b->insn;
+	b->stretch.is_broken = true;
 	bool is_fpu = insn->row == ROW_INVALID || touches_fpu(&opcode_rows[insn->row]);
 	flags_to_memory(b->code, &b->flags);
 	x87_pointers_store(b->code, &b->x87);
@@ -67,8 +68,10 @@ static bool build_empty(struct build *b)
 	return true;
 }
 
-static void build_insn(struct build *b)
+void build_insn(struct build *b)
 {
+	if (b->insn->flags & INSN_ENDS_BLOCK)
+		x87_pointers_store(b->code, &b->x87);
 	if (b->insn->row == ROW_INVALID ||
 		(!build_stack(b) && !build_branch(b) && !build_x87(b) && !build_copy(b) &&
 			!build_special(b) && !build_empty(b)))
@@ -125,6 +128,20 @@ static void build_count(struct build *b)
 	emit_store(code, place_vcpu(OFFSET_WORD(WORD_START)), HOST_SCRATCH);
 }
 
+void build_rewind(struct build *b, const struct build_mark *mark)
+{
+	b->index = mark->index;
+	b->insn = &b->block->insns[mark->index];
+	b->offset_next = mark->offset_next;
+	b->code->at = mark->code_at;
+	b->flags = mark->flags;
+	b->fpu_live = mark->fpu_live;
+	b->x87 = mark->x87;
+	b->aside_count = mark->aside_count;
+	b->edge_count = mark->edge_count;
+	b->ends = false;
+}
+
 static void build_body(struct build *b)
 {
 	const struct block *block = b->block;
@@ -133,9 +150,8 @@ static void build_body(struct build *b)
 		b->insn = &block->insns[b->index];
 		b->offset_next += b->insn->length;
 		b->insn_at[b->index] = b->code->at;
-		if (b->insn->flags & INSN_ENDS_BLOCK)
-			x87_pointers_store(b->code, &b->x87);
-		build_insn(b);
+		if (!stretch_build(b))
+			build_insn(b);
 	}
 	x87_pointers_store(b->code, &b->x87);
 	if (!b->ends)

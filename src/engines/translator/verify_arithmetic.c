@@ -166,7 +166,7 @@ static struct fact compare_tag(struct step *s)
 		.access = is_read ? ACCESS_R : ACCESS_W,
 		.way = s->way,
 		.span = (u16)(before + low + 1),
-		.align = (u16)(before ? 1 : low + 1)};
+		.align = (u16)(before % (low + 1) ? 1 : low + 1)};
 }
 
 static struct fact compare_jump(struct step *s)

@@ -137,6 +137,9 @@ void known_meet(struct known *known, const struct known *other)
 			known->value[i] = value_lost(&known->value[i], &other->value[i]);
 	if (memcmp(&known->check, &other->check, sizeof(known->check)))
 		known->check = (struct checked){0};
+	for (unsigned i = 0; i < PLACES; i++)
+		if (memcmp(&known->places[i], &other->places[i], sizeof(known->places[i])))
+			known->places[i] = (struct checked){0};
 	fact_meet(&known->flags, &other->flags);
 	fact_meet(&known->quotient, &other->quotient);
 	fact_meet(&known->extended, &other->extended);
@@ -154,6 +157,7 @@ void known_weaken(struct known *known, u32 at)
 	known_nothing(known);
 	known->fpu_live = before.fpu_live;
 	if (before.value[RCX].kind == VALUE_JUMP && before.value[RCX].access) {
+		memcpy(known->places, before.places, sizeof(known->places));
 		known->value[RCX] = value_jump_found();
 		if (value_is_public(&before.value[RAX]))
 			known->value[RAX] = value_of_kind(VALUE_UNKNOWN);
@@ -162,6 +166,7 @@ void known_weaken(struct known *known, u32 at)
 		known->value[RCX] = before.value[RCX];
 		known->value[RCX].at = 0;
 		known->check = before.check;
+		memcpy(known->places, before.places, sizeof(known->places));
 		known->has_target = before.has_target;
 	}
 }
@@ -173,6 +178,16 @@ bool known_implies(const struct known *known, const struct known *assumed)
 		both.value[RCX].at = 0;
 	known_meet(&both, assumed);
 	return !memcmp(&both, assumed, sizeof(both));
+}
+
+/* No address is known by it: whoever points to the bytes knows where they are. */
+static const struct sum sum_lost = {.factors[TERM_LOADED >> 3] = 0xff};
+
+struct checked checked_without_sum(const struct checked *check)
+{
+	struct checked checked = *check;
+	checked.sum = sum_lost;
+	return checked;
 }
 
 static void value_forget(struct value *value, unsigned term)
@@ -196,11 +211,8 @@ void known_forget(struct known *known, unsigned term)
 {
 	value_forget(&known->value[RAX], term);
 	value_forget(&known->value[RCX], term);
-	if (sum_mentions(&known->check.sum, term)) {
-		/* The bytes are still checked, but only whoever points to them knows where they are. */
-		known->check.sum = (struct sum){0};
-		known->check.sum.factors[TERM_LOADED >> 3] = 0xff;
-	}
+	if (sum_mentions(&known->check.sum, term))
+		known->check = checked_without_sum(&known->check);
 	fact_forget(&known->flags, term);
 	fact_forget(&known->quotient, term);
 	fact_forget(&known->extended, term);

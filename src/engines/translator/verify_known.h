@@ -105,6 +105,8 @@ struct fact {
 struct known {
 	struct value value[2]; /* RAX, RCX */
 	struct checked check;
+	/* WORD_PLACE: host addresses, of what each has been checked for; without a sum. */
+	struct checked places[PLACES];
 	struct fact flags;
 	struct fact quotient, extended, not_trivial;
 	u8 fpu_live;	    /* enum fpu_live */
@@ -128,6 +130,8 @@ void known_weaken(struct known *known, u32 at);
 bool known_implies(const struct known *known, const struct known *assumed);
 /* A term has a new value. */
 void known_forget(struct known *known, unsigned term);
+/* The bytes stay checked, though what the address was made of has changed. */
+struct checked checked_without_sum(const struct checked *check);
 void known_set(struct known *known, unsigned scratch, const struct value *value);
 
 static always_inline bool value_is_public(const struct value *value)

@@ -203,6 +203,9 @@ static const struct word words[] = {
 	AT(OFFSET_WORD(WORD_TARGET_CODE)) = {WHOLE, WHOLE, TERM_NONE, WORD_IS_CODE},
 	AT(OFFSET_WORD(WORD_FPU_LIVE)) = {WHOLE, 0, TERM_NONE, WORD_IS_FPU},
 	AT(OFFSET_WORD(WORD_FPU_CONTROL)) = {0, WHOLE, TERM_NONE, WORD_PLAIN},
+	AT(OFFSET_WORD(WORD_PLACE)) = {WHOLE, WHOLE, TERM_NONE, WORD_IS_PLACE},
+	AT(OFFSET_WORD(WORD_PLACE + 1)) = {WHOLE, WHOLE, TERM_NONE, WORD_IS_PLACE},
+	AT(OFFSET_WORD(WORD_PLACE + 2)) = {WHOLE, WHOLE, TERM_NONE, WORD_IS_PLACE},
 	AT(OFFSET_WORD(WORD_RETIRED)) = {WHOLE, WHOLE, TERM_NONE, WORD_PLAIN},
 	AT(OFFSET_WORD(WORD_LIMIT)) = {WHOLE, 0, TERM_NONE, WORD_PLAIN},
 	AT(OFFSET_WORD(WORD_START)) = {0, WHOLE, TERM_NONE, WORD_IS_START},
@@ -222,6 +225,7 @@ static const struct word words[] = {
 	AT(OFFSET_IMAGE(FPU_FDP)) = {0, WHOLE, TERM_NONE, WORD_PLAIN},
 };
 
+_Static_assert(PLACES == 3, "the places above");
 _Static_assert(OFFSET_OF(arithmetic_flags) / 8 == OFFSET_OF(other_flags) / 8, "one word");
 _Static_assert(OFFSET_OF(cpl) / 8 == OFFSET_OF(tlb_mode) / 8, "one word");
 _Static_assert(OFFSET_OF(cpl) / 8 != OFFSET_OF(pending) / 8, "two words");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What host instructions do to registers and words: the plain ones, and moves. */
+#include "base/memory.h"
 #include "engines/translator/verify_step.h"
 
 #define INSN_BYTES_MAX 15 /* a block's last instruction may go on in the next page */
@@ -119,7 +120,16 @@ static struct value loaded(struct step *s)
 	return value_sized(value, s->insn->operand_size);
 }
 
-/* The comparison is done: whatever pointed into another page is no longer known. */
+/* From now on `check` is what has been checked; the other scratch register may have pointed into what was before. */
+static void set_check(struct known *known, unsigned to, const struct checked *check)
+{
+	struct value *other = &known->value[to ^ RCX ^ RAX];
+	known->check = *check;
+	if (other->kind == VALUE_ADDEND || other->kind == VALUE_CHECKED)
+		*other = value_of_kind(VALUE_STALE);
+}
+
+/* The comparison is done. */
 static struct value load_addend(struct step *s, unsigned to)
 {
 	struct known *known = s->known;
@@ -128,17 +138,34 @@ static struct value load_addend(struct step *s, unsigned to)
 		step_fail(s, "a TLB entry's addend before its tag was compared");
 		return value_of_kind(VALUE_STALE);
 	}
-	known->check = (struct checked){
+	struct checked check = {
 		.sum = entry.sum, .span = entry.span, .align = entry.align, .access = entry.access};
-	struct value *other = &known->value[to ^ RCX ^ RAX];
-	if (other->kind == VALUE_ADDEND || other->kind == VALUE_CHECKED)
-		*other = value_of_kind(VALUE_STALE);
+	set_check(known, to, &check);
 	return (struct value){.kind = VALUE_ADDEND, .at = s->end};
 }
 
-static struct value load_word(struct step *s)
+static struct checked *place_of(struct step *s)
+{
+	return &s->known->places[(s->insn->displacement - OFFSET_WORD(WORD_PLACE)) / 8];
+}
+
+/* A host address that has been checked, and kept. */
+static struct value load_place(struct step *s, unsigned to)
+{
+	struct checked check = *place_of(s);
+	if (!check.access || s->bytes != 8 || !is_scratch(to)) {
+		step_fail(s, "a place with no check before it");
+		return value_of_kind(VALUE_STALE);
+	}
+	set_check(s->known, to, &check);
+	return value_of_kind(VALUE_CHECKED);
+}
+
+static struct value load_word(struct step *s, unsigned to)
 {
 	const struct word *word = s->word;
+	if (word && word->use == WORD_IS_PLACE)
+		return load_place(s, to);
 	if (word && word->use == WORD_IS_MODE && s->bytes == 8)
 		return value_of_kind(VALUE_MODE);
 	if (!word || word->use != WORD_PLAIN) {
@@ -156,7 +183,7 @@ static struct value load_value(struct step *s, unsigned to)
 {
 	switch (s->memory) {
 	case MEMORY_WORD:
-		return load_word(s);
+		return load_word(s, to);
 	case MEMORY_KEY:
 		return (struct value){.kind = VALUE_KEY, .edge = s->edge};
 	case MEMORY_ENTRY:
@@ -180,6 +207,7 @@ static void change_mode(struct step *s)
 {
 	struct known *known = s->known;
 	known->check = (struct checked){0};
+	memset(known->places, 0, sizeof(known->places));
 	known->flags = (struct fact){0};
 	for (unsigned i = 0; i < ARRAY_SIZE(known->value); i++)
 		if (!value_is_public(&known->value[i]))
@@ -209,6 +237,10 @@ static void store_word(struct step *s, const struct value *value)
 	case WORD_IS_CODE:
 		is_good &= value->kind == VALUE_CODE;
 		s->known->has_target = true;
+		break;
+	case WORD_IS_PLACE:
+		is_good &= value->kind == VALUE_CHECKED && !value->sum.constant;
+		*place_of(s) = checked_without_sum(&s->known->check);
 		break;
 	case WORD_IS_TLB:
 		is_good &= value->kind == VALUE_MODE && s->known->is_supervisor;

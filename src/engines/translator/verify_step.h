@@ -57,7 +57,8 @@ enum word_use {
 	WORD_IS_CODE, /* WORD_TARGET_CODE */
 	WORD_IS_EDGE,
 	WORD_IS_START,
-	WORD_IS_FPU
+	WORD_IS_FPU,
+	WORD_IS_PLACE /* PLACES from WORD_PLACE on */
 };
 struct word {
 	u8 read, write; /* which bytes may be */

@@ -238,7 +238,11 @@ static void all_that_is_emitted_passes(void **state)
 #define MOVAPS "0f280b"
 #define PUSH "50"
 #define POP "59"
-#define PUSHES "505355" /* push rax, rbx, rbp */
+#define PUSHES "505355"	       /* push rax, rbx, rbp */
+#define LOADS "488b03488b4b08" /* mov rax, [rbx]; mov rcx, [rbx+8] */
+#define MOVAPS2 "0f28030f284b10"
+/* mov rax, [rbx]; mov [rsi], rax; mov rcx, [rbx+8]; mov [rsi+8], rcx */
+#define MIXED "488b03488906488b4b0848894e08"
 #define JMP_RAX "ffe0"
 #define CALL_RBX "ffd3"
 #define STAC "0f01cb"
@@ -380,11 +384,50 @@ static const struct fault {
 		"another address"},
 	{"the stack is pushed before it is written", PUSH, "4e896c39f8|4d8d7ff8", NULL,
 		"another address"},
-	{"a run of pushes checked for all but one", PUSHES, "4883c017", "4883c00f", "beyond"},
-	{"a run of pushes checked for reading", PUSHES, "483b4108", "483b4100",
+	/* a stretch: one check for several accesses */
+	{"pushes are checked for all but one", PUSHES, "4883c017", "4883c00f", "beyond"},
+	{"pushes are checked for reading", PUSHES, "483b4108", "483b4100", "reading was checked"},
+	{"a push is below what was checked", PUSHES, "48895908", "488959f8", "beyond"},
+	{"the stack is pushed before pushes have their address", PUSHES,
+		"4a8d4c39e84c896910 48895908 488929|4d8d7fe8", NULL, "another address"},
+	{"loads are checked for the first only", LOADS, "4883c00f", "4883c007", "beyond"},
+	{"loads without a jump to the miss", LOADS, "0f85????????", NOP6, "before its tag"},
+	{"loads without a comparison", LOADS, "483b01", NOP3, "before its tag"},
+	{"loads from another register", LOADS, "488d0c19", "488d0c11", "another address"},
+	{"loads from no address", LOADS, "488d0c19", NOP4, "another address"},
+	{"a load is behind what was checked", LOADS, "4c8b7108", "4c8b7109", "beyond"},
+	{"a load is before what was checked", LOADS, "4c8b7108", "4c8b71ff", "beyond"},
+	{"loads are checked, and one is a store", LOADS, "4c8b7108", "4c897108",
 		"reading was checked"},
-	{"a run's push below what was checked", PUSHES, "4a896c39e8", "4a896c39e0", "beyond"},
-	{"a run's stack is pushed between", PUSHES, "4a896c39e8|4d8d7fe8", NULL, "another address"},
+	{"aligned loads are checked for any", MOVAPS2, "4881e00ff0ffff", "4881e000f0ffff",
+		"aligned"},
+	{"aligned loads, and one that is not", MOVAPS2, "0f284910", "0f284908", "aligned"},
+	{"aligned loads are checked half a unit on", MOVAPS2, "4883c010", "4883c008", "aligned"},
+	{"the other way comes back before an address", LOADS, "e9????????", NULL,
+		"not checked|taken for granted", 0, -4, 1},
+	{"the other way comes back behind an address", LOADS, "e9????????", NULL, "not checked", 0,
+		4, 1},
+	{"one by one comes back before the last", LOADS, "e9????????", NULL,
+		"not checked|taken for granted", 0, -4, 2},
+	{"an address that is kept before it is one", MIXED, "488d0c31|6548890c25????????", NULL,
+		"unknown use|will trust|not checked|another address"},
+	{"an address is kept unchecked", MIXED, "0f85????????", NOP6, "before its tag"},
+	{"an address is not kept", MIXED, "6548890c25????????", NOP9, "no check before"},
+	{"an address is another's", MIXED, "65488b0c25????????", "65488b0c25@@@@@@@@",
+		"no check before", OFFSET_WORD(WORD_PLACE + 2)},
+	{"an address is half another's", MIXED, "65488b0c25????????", "65488b0c25@@@@@@@@",
+		"not for translated code", OFFSET_WORD(WORD_PLACE) + 4},
+	{"an address is of 32 bits", MIXED, "65488b0c25????????", "65408b0c25????????",
+		"no check before"},
+	{"an address that is kept is the guest's", MIXED, "6548890c25????????",
+		"6548891c25????????", "will trust"},
+	{"an address that is kept is for the guest", MIXED, "65488b0c25????????",
+		"65488b1c25????????", "no check before"},
+	{"an address that is kept is moved", MIXED, "65488b0c25????????", "6548030c25????????",
+		"unknown use"},
+	{"an address for reading, and a write", MIXED, "65488b0c25????????", "65488b0c25@@@@@@@@",
+		"reading was checked", OFFSET_WORD(WORD_PLACE), 0, 2},
+	{"an address is kept over a call", MIXED, "e8????????", NULL, "no thunk", 0, 8},
 	{"a shift's place is another", SHIFT, "488d0419", "488d0411", "another address"},
 	{"a shift's place is lost before it", SHIFT, "4c89f1", "4889d8", "not checked"},
 	/* what leads to it */
@@ -870,7 +913,8 @@ static void no_bytes_are_too_much(void **state)
 	struct verifier_finding finding;
 	unsigned passed = 0;
 	for (unsigned i = 0; i < 20000; i++) {
-		block_of(i % 2 ? CALL_FAR : LOAD JMP_RAX);
+		static const char *const blocks[] = {CALL_FAR, LOAD JMP_RAX, MIXED};
+		block_of(blocks[i % ARRAY_SIZE(blocks)]);
 		assert_true(block_passes());
 		const struct translation *t = block->translation;
 		u8 *code = translator->code.write + t->begin,
