@@ -102,6 +102,10 @@ static bool page_hit(
 		if (index >= TLB_SLOTS)
 			return false;
 	}
+	if (index >= TLB_ENTRIES) {
+		index -= TLB_ENTRIES;
+		tlb_promote(&cpu->tlb, mode, index);
+	}
 	page->host = (u8 *)((linear & PAGE_MASK) + cpu->tlb.by_mode[mode][index].addend);
 	u64 physical = cpu->tlb.current->arrays[mode].physical[index];
 	page->physical = physical & PAGE_MASK;

@@ -86,6 +86,13 @@ static void swap_ways(struct tlb_array *array, unsigned index)
 	array->local |= group_bit(index) | group_bit(other);
 }
 
+void tlb_promote(struct tlb *tlb, enum tlb_mode mode, unsigned index)
+{
+	struct tlb_array *array = &tlb->current->arrays[mode];
+	swap_ways(array, index);
+	array->used |= group_bit(index);
+}
+
 /* The page's place is free for it, or has it. */
 static void make_place(struct tlb_array *array, unsigned index, u64 page)
 {

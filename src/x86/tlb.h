@@ -60,7 +60,8 @@ struct tlb_entry {
 
 /*
  * What is displaced from its place goes to the second way, `TLB_ENTRIES` further on, where only a miss looks: two streams at a
- * distance that maps them to one place (copies within aligned buffers) get along.
+ * distance that maps them to one place (copies within aligned buffers) get along. What a slow access finds there comes back to the
+ * first: a page that is used all the time would else pay for one that displaced it once.
  */
 #define TLB_SLOTS (2 * TLB_ENTRIES)
 
@@ -118,6 +119,8 @@ enum tlb_permission { TLB_READ = 1, TLB_WRITE = 2, TLB_EXECUTE = 4 };
  */
 void tlb_enter(struct tlb *tlb, enum tlb_mode mode, u64 linear, u64 physical, const u8 *host,
 	unsigned permissions);
+/* The entry at index + TLB_ENTRIES changes places with the first way's, where accesses look first. */
+void tlb_promote(struct tlb *tlb, enum tlb_mode mode, unsigned index);
 /* Takes note that code at linear was resolved under the current keys. size: TLB_LARGE, TLB_HUGE, or neither. */
 void tlb_note_executed(struct tlb *tlb, u64 linear, bool is_global, unsigned size);
 

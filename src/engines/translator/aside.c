@@ -52,6 +52,16 @@ static void emit_rip(struct build *b, u32 offset)
 	emit_store(b->code, place_vcpu(OFFSET_REGISTER(RIP)), HOST_ADDRESS);
 }
 
+/*
+ * Each 256th goes by the semantics, which fill the first way: a page that something else displaced once would stay in the second for
+ * ever.
+ */
+static void emit_promotion(struct build *b, struct aside *aside)
+{
+	emit_op_rm(b->code, 0xfe, false, 0, place_vcpu(OFFSET_WORD(WORD_SECOND_WAYS)));
+	aside_jump(aside, emit_jcc(b->code, 4)); /* je */
+}
+
 /* The other way of the TLB or the table, with HOST_SCRATCH and HOST_ADDRESS as the comparison has left them. */
 static void emit_second_way(struct build *b, struct aside *aside, const struct miss *miss)
 {
@@ -65,10 +75,12 @@ static void emit_second_way(struct build *b, struct aside *aside, const struct m
 	code_patch(code, miss->jump, code->at);
 	emit_op_rm(code, 0x3b, true, HOST_SCRATCH, place_base(HOST_ADDRESS, way + tag));
 	aside_jump(aside, emit_jcc(code, 5));
-	if (is_jump)
+	if (is_jump) {
 		emit_lea(code, HOST_ADDRESS, place_base(HOST_ADDRESS, way));
-	else
+	} else {
+		emit_promotion(b, aside);
 		emit_load(code, HOST_ADDRESS, addend);
+	}
 	emit_jmp_to(code, miss->back);
 }
 

@@ -381,7 +381,7 @@ static u8 fpu_needed(const struct shape *shape)
 bool copied_get(struct copied *copied, const struct insn *insn)
 {
 	struct shape shape;
-	if (!shape_get(&shape, insn) || is_excluded(insn, &shape))
+	if (!shape_get(&shape, insn) || is_excluded(insn, &shape) || shape.is_mmx)
 		return false;
 	*copied = (struct copied){.bytes = shape.memory_bytes,
 		.align = must_be_aligned(&shape) ? shape.memory_bytes : 1,

@@ -56,6 +56,7 @@ enum engine_word {
 	WORD_RETIRED,	  /* counted mode: instructions up to the current block's start */
 	WORD_LIMIT,	  /* counted mode: blocks that would go beyond this do not begin */
 	WORD_START,	  /* counted mode: struct insn that the current block begins with */
+	WORD_SECOND_WAYS, /* counts, in its lowest byte, accesses by the TLB's second way (aside.c) */
 	WORD_PLACE, /* PLACES of them: host addresses that a block has checked, for its later instructions */
 	WORD_LEFT = WORD_PLACE +
 		PLACES, /* the instruction whose semantics run, or ran last before leaving; NULL: none */

@@ -107,6 +107,54 @@ static void an_edge_that_is_gone_is_not_linked(void **state)
 	assert_null(translation_at(CODE + 0x40)->incoming);
 }
 
+static u64 first_way_of(u64 linear)
+{
+	return vcpu->cpu.data_tlb[tlb_index(linear)].read;
+}
+
+/* Two pages that share a place in the TLB: the one that is used from now on gets the first way. */
+static void a_page_that_is_used_comes_back_to_the_first_way(void **state)
+{
+	const u64 apart = (u64)TLB_ENTRIES << PAGE_SHIFT, level_2 = 0x87;
+	put(TABLES + 0x2000 + (apart >> 21) * 8, &level_2, 8);
+	put(CODE, "\x8b\x03\xeb\xfc", 4); /* mov eax, [rbx]; jmp CODE */
+	for (unsigned i = 0; i < 2; i++) {
+		vcpu->cpu.regs[RBX] = i ? 0x5000 + apart : 0x5000;
+		assert_int_equal(engine_translator.run(vcpu, 20), RUN_STOPPED);
+		assert_true(first_way_of(0x5000) == vcpu->cpu.regs[RBX]);
+	}
+	vcpu->cpu.regs[RBX] = 0x5000;
+	assert_int_equal(engine_translator.run(vcpu, 20), RUN_STOPPED);
+	assert_true(first_way_of(0x5000) == 0x5000 + apart);
+	assert_int_equal(engine_translator.run(vcpu, 1000), RUN_STOPPED);
+	assert_true(first_way_of(0x5000) == 0x5000);
+}
+
+/* Both of two targets that share a set of the table are found there. */
+static void two_targets_of_one_set_are_both_remembered(void **state)
+{
+	u64 first = 0x8000, second = first + 16;
+	while (jump_set_offset(second) != jump_set_offset(first))
+		second += 16;
+	put(CODE, "\xff\xe3", 2);	       /* jmp rbx */
+	put(first, "\x48\x87\xd9\xff\xe2", 5); /* xchg rcx, rbx; jmp rdx */
+	put(second, "\x48\x87\xd9\xff\xe2", 5);
+	vcpu->cpu.regs[RBX] = first;
+	vcpu->cpu.regs[RCX] = second;
+	vcpu->cpu.regs[RDX] = CODE;
+	assert_int_equal(engine_translator.run(vcpu, 60), RUN_STOPPED);
+	const struct jump_set *set =
+		(const struct jump_set *)(uintptr_t)(vcpu->cpu.engine_words[WORD_JUMPS] +
+			jump_set_offset(first));
+	for (unsigned i = 0; i < ARRAY_SIZE(set->ways); i++) {
+		u64 linear = set->ways[i].linear;
+		assert_true(linear == first || linear == second);
+		assert_ptr_equal(set->ways[i].code,
+			translator->code.execute + translation_at(linear)->entry_saved);
+	}
+	assert_true(set->ways[0].linear != set->ways[1].linear);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -114,6 +162,10 @@ int main(void)
 			a_jump_is_linked_to_where_it_led, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			an_edge_that_is_gone_is_not_linked, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_page_that_is_used_comes_back_to_the_first_way, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			two_targets_of_one_set_are_both_remembered, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

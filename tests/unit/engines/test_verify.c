@@ -348,6 +348,8 @@ static const struct fault {
 		"not checked|taken for granted", 0, -4, 1},
 	{"the other way comes back behind the address", LOAD, "e9????????", NULL, "not checked", 0,
 		3, 1},
+	{"the other way's counter is one of the engine's", LOAD, "65fe0425????????",
+		"65fe0425@@@@@@@@", "not for translated code", OFFSET_WORD(WORD_HOST_RSP)},
 	/* what follows it */
 	{"the addend is loaded before the jump", LOAD, "0f85????????|488b4918", NULL,
 		"before its tag"},

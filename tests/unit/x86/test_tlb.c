@@ -8,6 +8,7 @@
 
 #define PAGE 0x200000 /* PT1's first page, and the next */
 #define NEXT 0x201000
+#define APART ((u64)TLB_ENTRIES << PAGE_SHIFT) /* pages at this distance have one place */
 #define NO_FLUSH BIT(63)
 #define KEPT 1
 #define GONE 0
@@ -194,12 +195,11 @@ static void invlpg_drops_all_pieces_of_a_large_page(void **state)
 /* Two pages whose place is the same, in either order of use. */
 static void what_is_displaced_is_kept_and_dropped_like_the_rest(void **state)
 {
-	u64 apart = (u64)TLB_ENTRIES << PAGE_SHIFT;
 	for (unsigned i = 0; i < 8; i++) {
-		u64 first = i & 1 ? PAGE : PAGE + apart, second = PAGE + PAGE + apart - first;
+		u64 first = i & 1 ? PAGE : PAGE + APART, second = PAGE + PAGE + APART - first;
 		u64 dropped = i & 2 ? first : second, other = i & 2 ? second : first;
 		start_pcids(state);
-		put_64(PD + ((PAGE + apart) >> 21) * 8, PT1 | 7);
+		put_64(PD + ((PAGE + APART) >> 21) * 8, PT1 | 7);
 		load_8(&cpu, first);
 		load_8(&cpu, second);
 		if (i & 4)
@@ -211,6 +211,22 @@ static void what_is_displaced_is_kept_and_dropped_like_the_rest(void **state)
 		space(0, 0);
 		assert_int_equal(is_kept(other), GONE);
 	}
+}
+
+/* It would else be found in the second way for ever. */
+static void what_was_displaced_comes_back_when_it_is_used(void **state)
+{
+	put_64(PD + ((PAGE + APART) >> 21) * 8, PT1 | 7);
+	load_8(&cpu, PAGE);
+	load_8(&cpu, PAGE + APART);
+	assert_true(cpu.data_tlb[tlb_index(PAGE)].read == PAGE + APART);
+	load_8(&cpu, PAGE);
+	assert_true(cpu.data_tlb[tlb_index(PAGE)].read == PAGE);
+	assert_true(cpu.data_tlb[tlb_index(PAGE) + TLB_ENTRIES].read == PAGE + APART);
+	put_64(PT1, 0);
+	paging_invalidate_page(&cpu, PAGE);
+	assert_int_equal(is_kept(PAGE), GONE);
+	assert_int_equal(is_kept(PAGE + APART), KEPT);
 }
 
 static void invlpg_of_small_pages_leaves_large_ones(void **state)
@@ -478,6 +494,7 @@ int main(void)
 		TEST(invalidations_drop_what_the_manuals_say_and_no_more),
 		TEST(invlpg_drops_all_pieces_of_a_large_page),
 		TEST(what_is_displaced_is_kept_and_dropped_like_the_rest),
+		TEST(what_was_displaced_comes_back_when_it_is_used),
 		TEST(invlpg_of_small_pages_leaves_large_ones),
 		TEST(the_data_tlb_follows_space_and_mode),
 		TEST(no_space_may_write_a_protected_page),
