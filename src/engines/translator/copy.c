@@ -390,11 +390,38 @@ bool copied_get(struct copied *copied, const struct insn *insn)
 	return true;
 }
 
+/*
+ * Instructions of one byte operand and an immediate (or none), on AH to BH: TEST and AND of a flag's byte, mostly. RDX and RBX are
+ * the host's own, whose high bytes have the same numbers; the others' are the scratch register's for as long.
+ */
+static bool build_high_byte_alone(struct build *b)
+{
+	struct insn whole = *b->insn;
+	struct shape shape;
+	if (whole.flags & INSN_MEMORY || !(whole.rm & 7) || whole.rm >= 16 * 8)
+		return false;
+	whole.rm &= (u8)~7u;
+	if (!shape_get(&shape, &whole) || !shape.has_rm || !shape.is_byte_rm || shape.has_reg ||
+		shape.row->map != 0 || is_excluded(b->insn, &shape))
+		return false;
+	flags_before(b, &shape);
+	u8 host = host_register(shape.rm);
+	bool is_own = host == shape.rm;
+	if (!is_own)
+		register_load(b, HOST_SCRATCH, shape.rm);
+	emit_rr(b->code, &shape.encoding, shape.reg, (is_own ? host : HOST_SCRATCH) + 4u);
+	emit_immediate(b, &shape);
+	if (!is_own && shape.rm_access & ACCESS_W)
+		register_store(b, shape.rm, HOST_SCRATCH);
+	flags_after(b, &shape);
+	return true;
+}
+
 bool build_copy(struct build *b)
 {
 	struct shape shape;
 	const struct insn *insn = b->insn;
-	if (build_high_byte(b))
+	if (build_high_byte(b) || build_high_byte_alone(b))
 		return true;
 	if (!shape_get(&shape, insn) || is_excluded(insn, &shape))
 		return false;

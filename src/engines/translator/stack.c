@@ -20,6 +20,25 @@ static bool build_push(struct build *b, bool is_immediate)
 	return true;
 }
 
+/* Both addresses are checked before anything is stored: the semantics find all as it was. */
+static bool build_push_memory(struct build *b)
+{
+	struct place value = place_vcpu(OFFSET_WORD(WORD_TARGET));
+	if (!(b->insn->flags & INSN_FLAT))
+		return false;
+	flags_clobber(b->code, &b->flags);
+	struct aside *aside = aside_open(b, ASIDE_INSN);
+	emit_load(b->code, HOST_SCRATCH, check_operand(b, aside, 8, false, false));
+	emit_store(b->code, value, HOST_SCRATCH);
+	struct place place = check_register(b, aside, RSP, -8, 8, true);
+	emit_load(b->code, HOST_SCRATCH, value);
+	emit_store(b->code, place, HOST_SCRATCH);
+	before_write(b, RSP);
+	stretch_move_stack(b, -8);
+	aside_close(b, aside);
+	return true;
+}
+
 static bool build_pop(struct build *b)
 {
 	unsigned guest = b->insn->reg >> 3;
@@ -69,6 +88,9 @@ bool build_stack(struct build *b)
 		return build_push(b, true);
 	case 0xc9:
 		return build_leave(b);
+	case 0xff:
+		return (insn->modrm >> 3 & 7) == 6 && insn->flags & INSN_MEMORY &&
+			build_push_memory(b);
 	}
 	return false;
 }
