@@ -25,13 +25,16 @@ endif
 # ---- sources, by the layers of ARCHITECTURE.md ------------------------------------------------------
 find_c = $(sort $(shell find $(1) -name '*.c' 2>/dev/null))
 FREESTANDING_DIRS := src/base src/x86 src/core src/engines src/devices src/boot src/boards
-FREESTANDING_SOURCES := $(call find_c,$(FREESTANDING_DIRS)) $(sort $(wildcard src/control/*.c))
+# Engines that have the bare processor are linked with hosts/metal only.
+METAL_ENGINES := src/engines/svm
+FREESTANDING_SOURCES := $(filter-out $(addsuffix /%,$(METAL_ENGINES)),$(call find_c,$(FREESTANDING_DIRS))) $(sort $(wildcard src/control/*.c))
 # libc has these already
 HOSTED_LEAVES_OUT := src/base/memory.c
 HOST_LINUX_SOURCES := $(call find_c,src/hosts/linux)
 HOST_FAKE_SOURCES := $(call find_c,src/hosts/fake)
-# What Type 1 gives to its machines' devices touches no hardware: unit tests run it on hosts/fake.
-METAL_BACKEND_SOURCES := $(call find_c,src/hosts/metal/backend)
+# What Type 1 gives to its machines' devices, and what it computes, touch no hardware: unit tests run them on hosts/fake.
+METAL_PURE_SOURCES := $(call find_c,src/hosts/metal/backend) $(addprefix src/hosts/metal/,boot/boot_info.c boot/multiboot.c boot/pvh.c \
+	memory/extents.c schedule/fair.c)
 CONTROL_LINUX_SOURCES := $(call find_c,src/control/linux)
 
 # ---- flags ------------------------------------------------------------------------------------------
@@ -76,7 +79,7 @@ objects = $(patsubst %.c,$(BUILD)/objects/%.o,$(1))
 FREESTANDING_OBJECTS := $(call objects,$(filter-out $(HOSTED_LEAVES_OUT),$(FREESTANDING_SOURCES)))
 HOST_LINUX_OBJECTS := $(call objects,$(HOST_LINUX_SOURCES))
 HOST_FAKE_OBJECTS := $(call objects,$(HOST_FAKE_SOURCES))
-METAL_BACKEND_OBJECTS := $(call objects,$(METAL_BACKEND_SOURCES))
+METAL_PURE_OBJECTS := $(call objects,$(METAL_PURE_SOURCES))
 CONTROL_LINUX_OBJECTS := $(call objects,$(CONTROL_LINUX_SOURCES))
 FRONT_LIBS := -lz -llzma -lzstd -llz4 -lext2fs -lcom_err -lseccomp
 # liburing 2.3 as a shared library lacks what restricts a ring.
@@ -115,7 +118,7 @@ $(BUILD)/lodge-vm: $(call objects,src/programs/lodge_vm.c) $(FREESTANDING_OBJECT
 	$(CC) $(LINK_FLAGS) $(RUNNER_LINK_FLAGS) -o $@ $^ $(RUNNER_LIBS)
 
 # Everything freestanding with the deterministic host: what unit tests, differential tests and fuzzers link.
-$(BUILD)/liblodge-test.a: $(FREESTANDING_OBJECTS) $(HOST_FAKE_OBJECTS) $(METAL_BACKEND_OBJECTS)
+$(BUILD)/liblodge-test.a: $(FREESTANDING_OBJECTS) $(HOST_FAKE_OBJECTS) $(METAL_PURE_OBJECTS)
 	@rm -f $@
 	ar rcs $@ $^
 

@@ -292,7 +292,7 @@ static bool is_one_of(const char *value, const char *const *names)
 static enum status check_names(const struct machine_config *config, struct error *error)
 {
 	static const char *const engines[] = {
-		"auto", "interp", "translate", "direct", "kvm", "lockstep", NULL};
+		"auto", "interp", "translate", "direct", "kvm", "svm", "lockstep", NULL};
 	static const char *const models[] = {"auto", "x86-64-v2", "x86-64-v3", NULL};
 	static const char *const consoles[] = {"stdio", "virtio", "none", NULL};
 	static const char *const clocks[] = {"real", "instructions", NULL};

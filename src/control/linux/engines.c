@@ -14,6 +14,7 @@ const struct engine_choice engine_choices[] = {
 	{"direct", "guest user code untranslated; needs no virtualization", NULL, NULL},
 	{"interp", "one instruction at a time; needs no virtualization",
 		"the one that this version has; it needs no virtualization", NULL},
+	{"svm", "AMD's virtualization, on the bare machine (lodge-metal)", NULL, NULL},
 	{"lockstep",
 		"two engines on one guest, compared with each other: for finding lodge's own faults",
 		"it was asked for", NULL},
