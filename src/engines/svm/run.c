@@ -5,6 +5,7 @@
 #include "core/host_processor.h"
 #include "engines/svm/svm.h"
 #include "engines/svm/vcpu.h"
+#include "x86/fpu.h"
 #include "x86/model.h"
 
 void svm_enter(u64 vmcb, u64 *regs, u64 host_vmcb); /* enter.S */
@@ -18,11 +19,14 @@ static void xcr0_set(u64 value)
 	__asm__ volatile("xsetbv" : : "c"(0), "a"((u32)value), "d"((u32)(value >> 32)));
 }
 
-static u64 xcr0_get(void)
+/* XSETBV is intercepted, but emulated processors (QEMU 7.2) carry it out all the same. */
+static void xcr0_take_back(struct cpu *cpu, u64 host_xcr0)
 {
-	u32 low, high;
-	__asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-	return low | (u64)high << 32;
+	u64 now = svm_xcr0_get();
+	if (fpu_xcr0_is_valid(cpu, now))
+		cpu->xcr0 = now;
+	if (now != host_xcr0)
+		xcr0_set(host_xcr0);
 }
 
 static void debug_addresses_set(const struct cpu *cpu)
@@ -43,7 +47,7 @@ static void enter(struct vcpu *vcpu)
 	struct svm_vcpu *svm = svm_of(vcpu);
 	struct cpu *cpu = &vcpu->cpu;
 	bool has_xsave = cpu_model_has(cpu->model, FEATURE_XSAVE);
-	u64 host_xcr0 = has_xsave ? xcr0_get() : 0;
+	u64 host_xcr0 = has_xsave ? svm_xcr0_get() : 0;
 
 	__asm__ volatile("clgi" : : : "memory");
 	if (cpu_model_has(cpu->model, FEATURE_RDTSCP))
@@ -53,8 +57,8 @@ static void enter(struct vcpu *vcpu)
 	if (has_xsave && cpu->xcr0 != host_xcr0)
 		xcr0_set(cpu->xcr0);
 	svm_enter(host_physical_address(svm->vmcb), cpu->regs, svm_processor_host_vmcb());
-	if (has_xsave && cpu->xcr0 != host_xcr0)
-		xcr0_set(host_xcr0);
+	if (has_xsave)
+		xcr0_take_back(cpu, host_xcr0);
 	__asm__ volatile("stgi" : : : "memory");
 }
 

@@ -218,7 +218,8 @@ void svm_extended_load(struct vcpu *vcpu)
 		return;
 	memcpy(svm->extended, fpu->image, sizeof(fpu->image));
 	memset(svm->extended + XSAVE_HEADER, 0, XSAVE_YMM - XSAVE_HEADER);
-	svm->extended[XSAVE_HEADER] = COMPONENTS;
+	if (has_xsave(vcpu))
+		svm->extended[XSAVE_HEADER] = (u8)(svm_xcr0_get() & COMPONENTS);
 	memcpy(svm->extended + XSAVE_YMM, fpu->ymm_high, sizeof(fpu->ymm_high));
 	if (has_xsave(vcpu))
 		__asm__ volatile("xrstor64 (%0)"

@@ -37,6 +37,13 @@ static always_inline struct svm_vcpu *svm_of(struct vcpu *vcpu)
 	return vcpu->engine;
 }
 
+static always_inline u64 svm_xcr0_get(void)
+{
+	u32 low, high;
+	__asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+	return low | (u64)high << 32;
+}
+
 /* state.c: between VMCB and struct cpu. */
 void svm_load(struct vcpu *vcpu);   /* into the VMCB, if it is not there */
 void svm_unload(struct vcpu *vcpu); /* into struct cpu, if it is not there */
