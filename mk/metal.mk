@@ -19,7 +19,10 @@ $(METAL)/%.o: %.c $(OPCODES_GENERATED)
 	$(CC) $(METAL_FLAGS) $(call metal_layer_flags,$<) -c $< -o $@
 $(METAL)/%.o: %.S
 	@mkdir -p $(@D)
-	$(CC) -Isrc -MMD -MP $(ASSEMBLY_FLAGS) -c $< -o $@
+	$(CC) -Isrc -MMD -MP -c $< -o $@
+$(METAL)/entry-pvh.o: src/hosts/metal/boot/entry.S
+	@mkdir -p $(@D)
+	$(CC) -Isrc -MMD -MP -DWITHOUT_MULTIBOOT_1 -c $< -o $@
 
 # Twice: the second time with the names of the first one's functions, which lie behind the code and so move none of it.
 $(METAL)/unnamed.elf: $(METAL_OBJECTS) src/hosts/metal/metal.ld
@@ -35,10 +38,22 @@ $(METAL)/lodge-metal-64.elf: $(METAL_OBJECTS) $(METAL)/symbols.o src/hosts/metal
 $(BUILD)/lodge-metal.elf: $(METAL)/lodge-metal-64.elf
 	objcopy -O elf32-i386 $< $@
 
+# For tests of PVH under QEMU.
+$(METAL)/lodge-metal-pvh.elf: $(METAL_OBJECTS) $(METAL)/entry-pvh.o src/hosts/metal/metal.ld
+	$(METAL_LINK) -o $@ $(filter-out %/metal/boot/entry.o,$(filter %.o,$^))
+
+# By GRUB, as multiboot 2, from a BIOS or from UEFI, whichever of GRUB's parts are installed; the bundle is BUNDLE.
+$(BUILD)/lodge-metal.iso: $(BUILD)/lodge-metal.elf $(BUNDLE)
+	tools/make-metal-iso $@ $< $(BUNDLE)
+
 ## make metal           builds build/lodge-metal.elf, which boots on the bare machine
 .PHONY: metal
-metal: $(BUILD)/lodge-metal.elf
+metal: $(BUILD)/lodge-metal.elf $(METAL)/lodge-metal-pvh.elf
 	@echo "built $<; next: make run-metal"
+
+## make metal-iso       build/lodge-metal.iso, by GRUB: BUNDLE=FILE (tools/make-bundle) is what it runs
+.PHONY: metal-iso
+metal-iso: $(BUILD)/lodge-metal.iso
 
 ## make run-metal       boots build/lodge-metal.elf under QEMU with the demo guest twice; Ctrl-A 1 and Ctrl-A 2 go to their consoles
 .PHONY: run-metal

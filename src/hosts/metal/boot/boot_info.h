@@ -23,6 +23,7 @@ struct boot_range {
 };
 
 #define BOOT_RANGES_MAX 128
+#define BOOT_RSDP_BYTES 36
 
 struct boot_info {
 	const char *protocol;
@@ -31,6 +32,8 @@ struct boot_info {
 	u64 module_start, module_bytes; /* the bundle; 0 bytes: there is none */
 	char command_line[256];
 	u64 rsdp; /* 0: it is to be looked for */
+	u8 rsdp_copy[BOOT_RSDP_BYTES]
+		__attribute__((aligned(8))); /* where a loader gives no address, but a copy */
 };
 
 /* Copies what is at `address` (identity mapped below 4 GiB). STATUS_UNSUPPORTED: no protocol of ours. */

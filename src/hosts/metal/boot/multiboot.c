@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Multiboot 0.6.96 and Multiboot2 2.0, as their specifications have them. */
 #include "base/bits.h"
+#include "base/memory.h"
 #include "hosts/metal/boot/boot_info.h"
 
 /* ---- multiboot 1 ---- */
@@ -102,9 +103,13 @@ static void read_tag(struct boot_info *info, const struct tag *tag)
 	case TAG_MEMORY_MAP:
 		read_memory_map(info, (const void *)tag);
 		break;
-	case TAG_RSDP_1: /* a copy of it */
-	case TAG_RSDP_2:
-		info->rsdp = (u64)(tag + 1);
+	case TAG_RSDP_1:
+	case TAG_RSDP_2: /* has the XSDT: it counts, in whatever order they come */
+		if (tag->type == TAG_RSDP_1 && info->rsdp)
+			break;
+		memcpy(info->rsdp_copy, tag + 1,
+			MIN(tag->bytes - sizeof(*tag), sizeof(info->rsdp_copy)));
+		info->rsdp = (u64)info->rsdp_copy;
 		break;
 	}
 }
