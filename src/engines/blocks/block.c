@@ -22,17 +22,25 @@ static struct code_page *page_find(struct block_cache *cache, u64 physical)
 	return page;
 }
 
+#define PAGE_POOL_SHARE 2048 /* bytes of the arena that a page has on average, or more */
+
 enum status block_cache_init(struct block_cache *cache, struct cpu *cpu, u64 arena_bytes,
-	void (*watch)(struct cpu *cpu, u64 physical, bool on))
+	unsigned regions, void (*watch)(struct cpu *cpu, u64 physical, bool on))
 {
-	cache->arena = host_memory_get(arena_bytes);
-	if (!cache->arena)
+	cache->pages_max = (u32)(arena_bytes / PAGE_POOL_SHARE);
+	cache->page_pool = host_memory_get(cache->pages_max * sizeof(struct code_page));
+	cache->regions = (struct regions){.arena = host_memory_get(arena_bytes),
+		.bytes = arena_bytes / regions & ~(u64)15,
+		.count = regions};
+	if (!cache->regions.arena || !cache->page_pool) {
+		block_cache_fini(cache);
 		return STATUS_NO_MEMORY;
+	}
 	cache->cpu = cpu;
-	cache->arena_bytes = arena_bytes;
 	cache->watch = watch;
 	cache->dropped = NULL;
 	cache->all_dropped = NULL;
+	cache->region_begins = NULL;
 	block_cache_empty(cache);
 	cache->emptied = 0;
 	return STATUS_OK;
@@ -40,7 +48,14 @@ enum status block_cache_init(struct block_cache *cache, struct cpu *cpu, u64 are
 
 void block_cache_fini(struct block_cache *cache)
 {
-	host_memory_put(cache->arena, cache->arena_bytes);
+	host_memory_put(cache->regions.arena, cache->regions.bytes * cache->regions.count);
+	host_memory_put(cache->page_pool, cache->pages_max * sizeof(struct code_page));
+}
+
+/* A block that is never valid: what unused jump entries point to. */
+static void jump_forget(struct block_cache *cache, struct jump_entry *entry)
+{
+	*entry = (struct jump_entry){.linear = ~(u64)0, .block = block_single(cache)};
 }
 
 void block_cache_empty(struct block_cache *cache)
@@ -50,25 +65,18 @@ void block_cache_empty(struct block_cache *cache)
 			cache->watch(cache->cpu, page->physical, false);
 		cache->pages[i] = NULL;
 	}
-	/* The arena's first bytes are a block that is never valid: what unused jump entries point to. */
+	cache->free_pages = NULL;
+	cache->pages_used = 0;
 	block_single(cache)->count = 0;
 	for (unsigned i = 0; i < JUMP_CACHE; i++)
-		cache->jumps[i] =
-			(struct jump_entry){.linear = ~(u64)0, .block = block_single(cache)};
+		jump_forget(cache, &cache->jumps[i]);
+	for (unsigned i = 0; i < cache->regions.count; i++)
+		cache->regions.blocks[i] = NULL;
+	cache->regions.used_bytes = cache->regions.current = 0;
 	if (cache->all_dropped)
 		cache->all_dropped(cache);
-	cache->used_bytes = 0;
 	cache->cpu->insn = NULL; /* it was there */
 	cache->emptied++;
-}
-
-void *block_cache_take(struct block_cache *cache, u64 bytes)
-{
-	void *start = cache->arena + cache->used_bytes;
-	if (bytes > cache->arena_bytes - cache->used_bytes)
-		return NULL;
-	cache->used_bytes += (bytes + 15) & ~(u64)15;
-	return start;
 }
 
 /* The granules of a page that [offset, offset + bytes) touches. */
@@ -125,6 +133,88 @@ static bool drop_blocks(struct block_cache *cache, struct code_page *page, u64 w
 	return dropped;
 }
 
+/* ---- a region begins anew ------------------------------------------------------------------------- */
+
+static u64 page_granules(const struct code_page *page)
+{
+	u64 granules = page->crossing != NULL;
+	for (unsigned i = 0; i < PAGE_GRANULES; i++)
+		for (const struct block *block = page->chains[i]; block; block = block->next)
+			granules |= granule_mask(block->offset, block->bytes);
+	return granules;
+}
+
+static void page_free(struct block_cache *cache, struct code_page *page)
+{
+	struct code_page **link = page_bucket(cache, page->physical);
+	while (*link != page)
+		link = &(*link)->next;
+	*link = page->next;
+	page->next = cache->free_pages;
+	cache->free_pages = page;
+}
+
+/* Without blocks, and so not watched. */
+static void free_empty_pages(struct block_cache *cache)
+{
+	for (unsigned i = 0; i < PAGE_HASH; i++)
+		for (struct code_page *page = cache->pages[i], *next; page; page = next) {
+			next = page->next;
+			if (!page->granules)
+				page_free(cache, page);
+		}
+}
+
+static void touch(struct code_page **touched, struct code_page *page)
+{
+	if (!page || page->is_touched)
+		return;
+	page->is_touched = true;
+	page->next_touched = *touched;
+	*touched = page;
+}
+
+static void drop_region(struct block_cache *cache, unsigned number)
+{
+	struct code_page *touched = NULL;
+	for (struct block *block = cache->regions.blocks[number]; block;
+		block = block->next_in_region) {
+		if (!block->count)
+			continue;
+		touch(&touched, block->page);
+		touch(&touched, block->next_page);
+		drop_block(cache, block);
+	}
+	cache->regions.blocks[number] = NULL;
+	for (struct code_page *page = touched; page; page = page->next_touched) {
+		page->is_touched = false;
+		page->granules = page_granules(page);
+		if (page->granules)
+			continue;
+		cache->watch(cache->cpu, page->physical, false);
+		page_free(cache, page);
+	}
+}
+
+void block_cache_advance(struct block_cache *cache)
+{
+	struct regions *regions = &cache->regions;
+	regions->current = (regions->current + 1) % regions->count;
+	regions->used_bytes = 0;
+	drop_region(cache, regions->current);
+	for (unsigned i = 0; i < JUMP_CACHE; i++)
+		if (region_has(regions, regions->current, cache->jumps[i].block))
+			jump_forget(cache, &cache->jumps[i]);
+	if (!cache->free_pages && cache->pages_used == cache->pages_max)
+		free_empty_pages(cache);
+	if (cache->region_begins)
+		cache->region_begins(cache);
+	cache->cpu->insn = NULL; /* it may have been there */
+	cache->regions_emptied++;
+}
+
+/* ---- writes ---------------------------------------------------------------------------------------- */
+
 static bool page_changed(struct block_cache *cache, struct code_page *page, u64 granules)
 {
 	if (!page || !(page->granules & granules))
@@ -170,11 +260,22 @@ static struct block *chain_find(const struct cpu *cpu, struct code_page *page, u
 	return block;
 }
 
+static struct code_page *page_take(struct block_cache *cache)
+{
+	struct code_page *page = cache->free_pages;
+	if (page)
+		cache->free_pages = page->next;
+	else if (cache->pages_used < cache->pages_max)
+		page = &cache->page_pool[cache->pages_used++];
+	return page;
+}
+
+/* NULL: there is no room. */
 static struct code_page *page_get(struct block_cache *cache, u64 physical)
 {
 	struct code_page *page = page_find(cache, physical);
 	if (!page) {
-		page = block_cache_take(cache, sizeof(*page));
+		page = page_take(cache);
 		if (!page)
 			return NULL;
 		memset(page, 0, sizeof(*page));
@@ -220,15 +321,14 @@ static struct block *single_insn(struct block_cache *cache, u64 linear)
 	return block_single(cache);
 }
 
-/* Decodes a block at `offset` of the page into the arena's free space; NULL: no room. *count 0: not cacheable. */
+/* Decodes a block at `offset` of the page into the region's free space; NULL: no room. *count 0: not cacheable. */
 static struct block *decode_block(
 	struct block_cache *cache, const u8 *host, u64 offset, u64 available, bool *cacheable)
 {
 	struct cpu *cpu = cache->cpu;
-	u64 room = cache->arena_bytes - cache->used_bytes;
-	struct block *block = (struct block *)(cache->arena + cache->used_bytes);
+	struct block *block = region_next(&cache->regions);
 	*cacheable = true;
-	if (room < sizeof(*block) + BLOCK_INSNS_MAX * sizeof(struct insn))
+	if (region_room(&cache->regions) < sizeof(*block) + BLOCK_INSNS_MAX * sizeof(struct insn))
 		return NULL;
 	*block = (struct block){
 		.offset = offset, .code_size = cpu->code_size, .is_user = cpu->cpl == 3};
@@ -280,7 +380,10 @@ static void page_end(struct block_cache *cache, struct code_page *page)
 static void page_add(struct block_cache *cache, struct code_page *page, struct block *block)
 {
 	struct block **chain = &page->chains[block->offset / PAGE_GRANULES];
-	block_cache_take(cache, sizeof(*block) + block->count * sizeof(struct insn));
+	struct block **in_region = &cache->regions.blocks[cache->regions.current];
+	region_take(&cache->regions, sizeof(*block) + block->count * sizeof(struct insn));
+	block->next_in_region = *in_region;
+	*in_region = block;
 	block->page = page;
 	block->insns_made = (u8)block->count;
 	block->next = *chain;
@@ -329,9 +432,8 @@ static struct block *make_crossing(struct block_cache *cache, u64 linear,
 	struct cpu *cpu = cache->cpu;
 	struct code_page *page = page_get(cache, at->physical);
 	struct code_page *next_page = page ? page_get(cache, next->physical) : NULL;
-	struct block *block = (struct block *)(cache->arena + cache->used_bytes);
-	if (!next_page ||
-		cache->arena_bytes - cache->used_bytes < sizeof(*block) + 2 * sizeof(struct insn))
+	struct block *block = region_next(&cache->regions);
+	if (!next_page || region_room(&cache->regions) < sizeof(*block) + 2 * sizeof(struct insn))
 		return NULL;
 	page_begin(cache, page);
 	if (next_page != page)
@@ -378,8 +480,8 @@ static struct block *block_get(struct block_cache *cache, u64 linear, struct cod
 	if (block)
 		return block->next_page ? crossing_get(cache, linear, block, at) : block;
 	block = make_block(cache, linear, at, &full);
-	if (full) {
-		block_cache_empty(cache);
+	while (full) {
+		block_cache_advance(cache);
 		block = make_block(cache, linear, at, &full);
 	}
 	return block ? block : crossing_get(cache, linear, NULL, at);

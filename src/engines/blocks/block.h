@@ -4,13 +4,14 @@
  * came in, and ends at the first one that may change RIP or mode, at the page's end, or at a length limit.
  *
  * A page with blocks is watched (core/memory.h; and no TLB entry allows plain writes to it). A write drops exactly the
- * blocks in the 64-byte granules that it touches. Dropped blocks stay in memory until the arena is emptied, which
+ * blocks in the 64-byte granules that it touches. Dropped blocks stay in memory until their region (regions.h) is emptied, which
  * happens only between blocks.
  */
 #ifndef ENGINES_BLOCKS_BLOCK_H
 #define ENGINES_BLOCKS_BLOCK_H
 
 #include "base/status.h"
+#include "engines/blocks/regions.h"
 #include "x86/cpu.h"
 
 #define BLOCK_INSNS_MAX 64
@@ -20,7 +21,8 @@
 struct translation;
 
 struct block {
-	struct block *next;		 /* in the page's chain */
+	struct block *next; /* in the page's chain */
+	struct block *next_in_region;
 	struct translation *translation; /* the translator's, or NULL */
 	u32 count;			 /* instructions; 0: dropped */
 	u32 heat;			 /* how often it was found, for the translator */
@@ -37,7 +39,9 @@ struct block {
 };
 
 struct code_page {
-	struct code_page *next; /* in the hash chain */
+	struct code_page *next; /* in the hash chain, or of the free ones */
+	struct code_page *next_touched;
+	bool is_touched; /* in a list of those that have lost blocks */
 	u64 physical;
 	u64 granules;			     /* where there are blocks */
 	struct block *chains[PAGE_GRANULES]; /* by the granule in which a block begins */
@@ -56,9 +60,10 @@ struct jump_entry {
 
 struct block_cache {
 	struct cpu *cpu;
-	u8 *arena;
-	u64 arena_bytes, used_bytes;
+	struct regions regions;
 	struct code_page *pages[PAGE_HASH];
+	struct code_page *page_pool, *free_pages;
+	u32 pages_used, pages_max; /* of the pool */
 	struct jump_entry jumps[JUMP_CACHE];
 	/* For code that cannot be cached (across a page end, or not in RAM): room for a block of one. */
 	u64 single[(sizeof(struct block) + sizeof(struct insn)) / 8];
@@ -69,10 +74,12 @@ struct block_cache {
 	 * whose blocks go.
 	 */
 	const u8 *(*source)(struct cpu *cpu, u64 physical, u64 *changed);
-	/* The translator's, or NULL: a block with a translation is dropped; all blocks are. */
+	/* The translator's, or NULL: a block with a translation is dropped; all blocks are; a region begins anew. */
 	void (*dropped)(struct block_cache *cache, struct block *block);
 	void (*all_dropped)(struct block_cache *cache);
-	u64 emptied; /* times that the arena was full */
+	void (*region_begins)(struct block_cache *cache);
+	u64 emptied;	     /* times that all was */
+	u64 regions_emptied; /* and that one region was */
 };
 
 static always_inline struct block *block_single(struct block_cache *cache)
@@ -81,18 +88,17 @@ static always_inline struct block *block_single(struct block_cache *cache)
 }
 
 enum status block_cache_init(struct block_cache *cache, struct cpu *cpu, u64 arena_bytes,
-	void (*watch)(struct cpu *cpu, u64 physical, bool on)) must_use;
+	unsigned regions, void (*watch)(struct cpu *cpu, u64 physical, bool on)) must_use;
 void block_cache_fini(struct block_cache *cache);
 void block_cache_empty(struct block_cache *cache);
+/* The current region is full: the oldest is emptied, and is the current one from now on. */
+void block_cache_advance(struct block_cache *cache);
 /* Bytes were, or are about to be, written. physical may span pages. True when a block was dropped. */
 bool block_cache_written(struct block_cache *cache, u64 physical, u64 bytes);
 
 /* By granules of one page; and where there are blocks. */
 void block_cache_changed(struct block_cache *cache, u64 physical, u64 granules);
 u64 block_cache_granules(struct block_cache *cache, u64 physical);
-
-/* Room that lasts until the cache is emptied, aligned to 16 bytes; NULL: there is none. */
-void *block_cache_take(struct block_cache *cache, u64 bytes);
 
 /* The block at RIP, made if need be; raises what fetching brings. Never empty. */
 struct block *block_find_slow(struct block_cache *cache);

@@ -21,9 +21,10 @@ static const u8 *page_source(struct cpu *cpu, u64 physical, u64 *changed)
 	return inbox_source(inbox_of(vcpu_of(cpu)), physical, changed);
 }
 
-enum status loop_init(struct loop *loop, struct vcpu *vcpu, u64 arena_bytes)
+enum status loop_init(struct loop *loop, struct vcpu *vcpu, u64 arena_bytes, unsigned regions)
 {
-	enum status status = block_cache_init(&loop->cache, &vcpu->cpu, arena_bytes, watch_page);
+	enum status status =
+		block_cache_init(&loop->cache, &vcpu->cpu, arena_bytes, regions, watch_page);
 	if (status != STATUS_OK)
 		return status;
 	loop->cache.source = page_source;

@@ -24,7 +24,8 @@ static always_inline struct loop *loop_of(struct vcpu *vcpu)
 	return vcpu->engine;
 }
 
-enum status loop_init(struct loop *loop, struct vcpu *vcpu, u64 arena_bytes) must_use;
+enum status loop_init(
+	struct loop *loop, struct vcpu *vcpu, u64 arena_bytes, unsigned regions) must_use;
 void loop_fini(struct loop *loop);
 
 /* engine_ops.memory_changed. */

@@ -8,6 +8,7 @@
 #include "x86/model.h"
 
 #define ARENA_BYTES (12 * MIB)
+#define ARENA_REGIONS 16
 
 static enum status interpreter_probe(struct error *error)
 {
@@ -25,7 +26,7 @@ static enum status vcpu_attach(struct vcpu *vcpu)
 	struct loop *loop = host_memory_get(sizeof(*loop));
 	if (!loop)
 		return STATUS_NO_MEMORY;
-	enum status status = loop_init(loop, vcpu, ARENA_BYTES);
+	enum status status = loop_init(loop, vcpu, ARENA_BYTES, ARENA_REGIONS);
 	if (status != STATUS_OK) {
 		host_memory_put(loop, sizeof(*loop));
 		return status;

@@ -85,13 +85,53 @@ static void block_dropped(struct block_cache *cache, struct block *block)
 	translation_drop(container_of(cache, struct translator, loop.cache), block->translation);
 }
 
+/* Where region `number` of code memory begins: of the half behind the thunks, and of that with the pieces beside it. */
+static u32 code_begin(const struct translator *t, unsigned number)
+{
+	u32 half = (u32)t->memory.bytes / 2, count = t->loop.cache.regions.count;
+	return t->thunks_end + (u32)((u64)(half - t->thunks_end) * number / count);
+}
+
+static u32 aside_begin(const struct translator *t, unsigned number)
+{
+	u32 half = (u32)t->memory.bytes / 2;
+	return half + (u32)((u64)half * number / t->loop.cache.regions.count & ~(u64)7);
+}
+
+static void region_begins_empty(struct translator *t)
+{
+	unsigned number = t->loop.cache.regions.current;
+	t->code.at = code_begin(t, number);
+	t->code.limit = code_begin(t, number + 1);
+	t->aside_at = aside_begin(t, number);
+	t->aside_limit = aside_begin(t, number + 1);
+	t->vcpu->cpu.engine_words[WORD_EDGE] = 0;
+}
+
 static void all_dropped(struct block_cache *cache)
 {
 	struct translator *t = container_of(cache, struct translator, loop.cache);
-	t->code.at = t->thunks_end;
-	t->aside_at = t->aside_begin;
-	t->vcpu->cpu.engine_words[WORD_EDGE] = 0;
+	region_begins_empty(t);
 	jumps_forget(t);
+}
+
+static bool set_leads_to(const struct jump_set *set, const u8 *begin, u64 bytes)
+{
+	return (u64)(set->ways[0].code - begin) < bytes || (u64)(set->ways[1].code - begin) < bytes;
+}
+
+/* Indirect jumps must not find what was in it: their tables alone still know it. */
+static void region_begins(struct block_cache *cache)
+{
+	struct translator *t = container_of(cache, struct translator, loop.cache);
+	region_begins_empty(t);
+	const u8 *begin = t->code.execute + t->code.at;
+	u64 bytes = t->code.limit - t->code.at;
+	for (unsigned i = 0; i < JUMP_TABLES * JUMP_SETS; i++) {
+		struct jump_table *table = &t->tables[i / JUMP_SETS];
+		if (set_leads_to(&table->sets[i % JUMP_SETS], begin, bytes))
+			set_forget(table, i % JUMP_SETS);
+	}
 }
 
 static void translator_free(struct translator *t)
@@ -116,6 +156,14 @@ static u64 arena_bytes(const struct vcpu *vcpu)
 	return MAX((u64)ARENA_BYTES_ALL / vcpu->cpu.cpu_count & PAGE_MASK, (u64)ARENA_BYTES_MIN);
 }
 
+/* So many that emptying one is not noticed, and so large that any block's code finds room. */
+#define REGION_CODE_BYTES (256 * KIB)
+
+static unsigned region_count(const struct vcpu *vcpu)
+{
+	return (unsigned)MIN(MAX(code_bytes(vcpu) / REGION_CODE_BYTES, (u64)2), (u64)REGIONS_MAX);
+}
+
 static bool memory_get(struct translator *t)
 {
 	struct jump_set *sets = host_memory_get(JUMPS_BYTES);
@@ -132,6 +180,7 @@ static bool memory_get(struct translator *t)
 	t->code = (struct code){.write = t->memory.write,
 		.execute = t->memory.execute,
 		.limit = (u32)t->memory.bytes / 2};
+	thunks_make(t);
 	return true;
 }
 
@@ -142,17 +191,18 @@ static enum status vcpu_attach(struct vcpu *vcpu)
 		return STATUS_NO_MEMORY;
 	t->vcpu = vcpu;
 	t->is_counted = vcpu->machine->counts_insns;
-	enum status status =
-		memory_get(t) ? loop_init(&t->loop, vcpu, arena_bytes(vcpu)) : STATUS_NO_MEMORY;
+	enum status status = memory_get(t)
+		? loop_init(&t->loop, vcpu, arena_bytes(vcpu), region_count(vcpu))
+		: STATUS_NO_MEMORY;
 	if (status != STATUS_OK) {
 		translator_free(t);
 		return status;
 	}
-	thunks_make(t);
 	host_code_named(t->code.execute, t->thunks_end, "lodge:thunks");
-	t->aside_begin = t->aside_at = t->code.limit;
+	region_begins_empty(t);
 	t->loop.cache.dropped = block_dropped;
 	t->loop.cache.all_dropped = all_dropped;
+	t->loop.cache.region_begins = region_begins;
 	vcpu->engine = t;
 	return STATUS_OK;
 }
@@ -311,7 +361,7 @@ static no_inline enum run_exit run_blocks(struct vcpu *vcpu)
 			continue;
 		if (unlikely(t->is_full)) {
 			t->is_full = false;
-			block_cache_empty(&loop->cache);
+			block_cache_advance(&loop->cache);
 		}
 		struct block *block = block_find(&loop->cache);
 		struct translation *translation = translation_get(t, block);

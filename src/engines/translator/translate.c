@@ -164,7 +164,7 @@ static void build_asides(struct build *b, struct translation *t)
 	struct translator *translator = b->translator;
 	struct code body = *b->code;
 	b->code->at = t->aside_begin = translator->aside_at;
-	b->code->limit = (u32)translator->memory.bytes;
+	b->code->limit = translator->aside_limit;
 	aside_emit_all(b);
 	t->aside_end = b->code->at;
 	b->code->at = body.at;
@@ -280,8 +280,8 @@ static void build_finish(struct build *b, struct translation *t)
 bool translate_block(struct translator *translator, struct block *block)
 {
 	struct build *b = translator->build;
-	struct translation *t = block_cache_take(
-		&translator->loop.cache, sizeof(*t) + EDGES_MAX * sizeof(struct edge));
+	struct translation *t = region_take(
+		&translator->loop.cache.regions, sizeof(*t) + EDGES_MAX * sizeof(struct edge));
 	if (!t)
 		return false;
 	memset(t, 0, sizeof(*t));

@@ -47,11 +47,12 @@ struct translator {
 	struct vcpu *vcpu;
 	struct host_code_memory memory;
 	/*
-	 * Code memory has two halves: what runs mostly, packed closely, and the pieces beside it (aside.c). `code` writes to
-	 * the first; aside_at is where the second is filled to.
+	 * Code memory has two halves: what runs mostly, packed closely, and the pieces beside it (aside.c). Each is divided
+	 * as the blocks' arena is (blocks/regions.h). `code` writes to the current region of the first; aside_at is where that of
+	 * the second is filled to.
 	 */
 	struct code code;
-	u32 thunks_end, aside_begin, aside_at;
+	u32 thunks_end, aside_at, aside_limit;
 	/* Offsets of the common pieces (thunks.c). */
 	u32 thunk_enter, thunk_leave, thunk_insn, thunk_insn_fpu, thunk_insn_end, thunk_fpu_load,
 		thunk_avx_load, thunk_x87_load, thunk_fldcw;
@@ -63,9 +64,9 @@ struct translator {
 		struct jump_set *sets;
 	} tables[JUMP_TABLES];
 	u64 uses;
-	struct build *build; /* what translating one block needs */
-	bool is_full;	     /* the code memory or the arena is: all goes before the next block */
-	bool is_counted;     /* exact instruction counts, which cost */
+	struct build *build;	   /* what translating one block needs */
+	bool is_full;		   /* the region is: the oldest one goes before the next block */
+	bool is_counted;	   /* exact instruction counts, which cost */
 	struct verifier *verifier; /* verify.h; NULL: nothing is verified */
 	struct {
 		u64 translated, unproven; /* unproven: did not pass it */
