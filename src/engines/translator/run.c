@@ -108,6 +108,11 @@ static void region_begins_empty(struct translator *t)
 	t->vcpu->cpu.engine_words[WORD_EDGE] = 0;
 }
 
+static bool region_is_new(const struct translator *t)
+{
+	return t->code.at == code_begin(t, t->loop.cache.regions.current);
+}
+
 static void all_dropped(struct block_cache *cache)
 {
 	struct translator *t = container_of(cache, struct translator, loop.cache);
@@ -309,7 +314,10 @@ static struct translation *translation_get(struct translator *t, struct block *b
 		++block->heat < t->vcpu->machine->translate_after)
 		return NULL;
 	if (!translate_block(t, block)) {
-		t->is_full = true;
+		if (region_is_new(t))
+			block->heat = BLOCK_NEVER;
+		else
+			t->is_full = true;
 		return NULL;
 	}
 	return block->translation;
