@@ -9,7 +9,7 @@ GUESTS_NAMES := $(sort $(basename $(notdir $(wildcard $(GUESTS_DIR)/*-32.[cS] $(
 GUESTS_FLAGS := -std=gnu17 -O1 -g -ffreestanding -fno-pie -mgeneral-regs-only -mno-red-zone -fno-stack-protector \
 	-fcf-protection=none -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -fno-strict-aliasing -fwrapv \
 	-fno-common -fno-tree-loop-distribute-patterns -Wall -Wextra -Wno-unused-parameter -Wno-array-bounds -Wno-clobbered \
-	-I$(GUESTS_DIR)/common -MMD -MP
+	-I$(GUESTS_DIR)/common -MMD -MP $(if $(GUEST_SECONDS),-DSECONDS=$(GUEST_SECONDS))
 GUESTS_LINK := -nostdlib -static -no-pie -Wl,-T,$(GUESTS_DIR)/common/link.ld -Wl,-z,max-page-size=4096 \
 	-Wl,--build-id=none -Wl,--no-warn-rwx-segments
 # boot-PROTOCOL-32 and -64 are entered by that protocol, all others by multiboot
