@@ -25,6 +25,13 @@ class Member:
     returncode = None
     ssh_words, ssh, wait_for_ssh, knock = Machine.ssh_words, Machine.ssh, Machine.wait_for_ssh, Machine.knock
 
+    def wait_for_login(self, timeout):
+        end = time.monotonic() + timeout
+        while "login:" not in self.fleet.lodge("logs", self.name):
+            if time.monotonic() > end:
+                raise Failure(f"{self.name} has no login in {timeout} s; {self.tail()}")
+            time.sleep(1)
+
     def poll(self):
         return None if any(machine["name"] == self.name for machine in self.fleet.list()) else 1
 

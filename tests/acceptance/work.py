@@ -155,7 +155,7 @@ def native(given, script, files=None, timeout=900):
 
 
 def python(machine, given):
-    script = f"cd /tmp && timeout 1500 python3 -m test -j1 --timeout 400 {PYTHON_TESTS} 2>&1"
+    script = f"cd /tmp && timeout 1500 python3 -m test -j1 --timeout 400 -o {PYTHON_TESTS} 2>&1"
     inside = results(machine.ssh(script + "; true", timeout=1700))
     text = native(given, script, timeout=1700)
     print(f"#  {len(inside)} modules, not passed: {sorted(k for k, v in inside.items() if v != 'passed')}", flush=True)
