@@ -2,6 +2,8 @@
 """What the results of tests/bench/run say: rows, ratios, tables by group."""
 import statistics
 
+import computer
+
 GROUPS = {  # name: title, the goal against QEMU (times faster, at least), the goal against native (times slower, at most)
     "integer": ("Integer, calls, sorting, chasing, hashing", 1.4, 3.5),
     "floating": ("Floating point and SIMD", 10, 3.5),
@@ -9,6 +11,8 @@ GROUPS = {  # name: title, the goal against QEMU (times faster, at least), the g
     "kernel": ("Kernel work", 2, None),
     "code": ("New, generated and mixed code", None, None),
     "threads": ("Two processors", None, None),
+    "disk": ("Disk", None, None),
+    "network": ("Network", None, None),
 }
 
 
@@ -130,6 +134,7 @@ def text(results):
         lines += summary_table(by_group)
     if results["start_to_init_s"]:
         lines += start_table(results["start_to_init_s"])
+    lines += computer.boot_table(results.get("debian_s"))
     for group, rows in by_group.items():
         lines += group_table(group, rows, workloads)
     lines += pair_lines(results["two_computations_over_one"])

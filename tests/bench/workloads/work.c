@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * work BUSYBOX SCRATCH: the workloads of `make bench`, the same static binary natively and in guests. It obeys lines on its
+ * work BUSYBOX SCRATCH, or work serve: the workloads of `make bench`, the same static binary natively and in guests. It obeys lines on its
  * standard input: `list` prints `WORK group name instructions` for each, or `LACKS group name what`, and then `LISTED`; `do NAME TIMES`
  * prints `BEGIN name` and `END name checksum`, which are stamped by the host that reads them; `end` ends it. No clock is read here.
  */
@@ -22,6 +22,8 @@ static const struct group {
 	{"kernel", kernel_work},
 	{"code", code_work},
 	{"threads", thread_work},
+	{"disk", disk_work},
+	{"network", network_work},
 };
 
 u8 *buffer;
@@ -113,11 +115,15 @@ int main(int count, char **words)
 	char line[100], name[40];
 	unsigned long long times;
 
+	setvbuf(stdout, NULL, _IOLBF, 1024);
+	if (count == 2 && !strcmp(words[1], "serve")) {
+		serve();
+		return 0;
+	}
 	if (count != 3)
 		return 2;
 	busybox = words[1];
 	scratch = words[2];
-	setvbuf(stdout, NULL, _IOLBF, 1024);
 	buffer =
 		mmap(NULL, BUFFER_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (buffer == MAP_FAILED)

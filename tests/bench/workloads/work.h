@@ -24,13 +24,16 @@ struct workload {
 
 /* Each ends with a row without a name. */
 extern const struct workload integer_work[], floating_work[], memory_work[], kernel_work[],
-	code_work[], thread_work[];
+	code_work[], thread_work[], disk_work[], network_work[];
 
 #define BUFFER_SIZE (32u << 20)
 extern u8
 	*buffer; /* of BUFFER_SIZE bytes, all there, with random content at each workload's begin */
 extern const char *busybox; /* the program */
 extern const char *scratch; /* a folder in memory */
+
+/* What the network's workloads talk to. */
+void serve(void);
 
 u64 next_random(void);
 u64 hash_bytes(u64 hash, const void *data, size_t size);
