@@ -29,6 +29,7 @@ $(FUZZ)/liblodge-fuzz.a: $(FUZZ_OBJECTS)
 # What a target needs beside: of the host's side, and libraries.
 fuzz_objects = $(patsubst %.c,$(FUZZ)/objects/%.o,$(1))
 FUZZ_MORE_qcow2 := $(call fuzz_objects,$(filter-out %/chain.c,$(wildcard src/hosts/linux/qcow2/*.c)))
+FUZZ_MORE_vhost_ring := $(call fuzz_objects,src/hosts/linux/vhost_ring.c)
 FUZZ_MORE_boot_disk := $(call fuzz_objects,src/control/linux/disk/partitions.c)
 FUZZ_LIBS_qcow2 := -lz -lzstd
 

@@ -20,6 +20,7 @@
 #include "devices/virtio/console.h"
 #include "devices/virtio/entropy.h"
 #include "devices/virtio/net.h"
+#include "devices/virtio/vhost.h"
 #include "devices/virtio/vsock.h"
 
 struct pc {
@@ -45,6 +46,8 @@ struct pc {
 	struct virtio_net *nets[PC_NETS_MAX];
 	struct virtio_block *disks[PC_DISKS_MAX];
 	struct virtio_vsock *vsock;
+	/* One a disk's slot, in place of the disk; the last one is the share. */
+	struct virtio_vhost *vhosts[PC_DISKS_MAX + 1];
 };
 
 /* ---- wires ---- */
@@ -170,6 +173,23 @@ static struct virtio_parameters in_slot(struct pc *pc, unsigned slot, const char
 	};
 }
 
+static enum status create_vhost(struct pc *pc, const struct pc_vhost *vhost, unsigned index,
+	struct virtio_parameters *common, enum virtio_type type)
+{
+	pc->vhosts[index] = host_memory_get(sizeof(struct virtio_vhost));
+	if (!pc->vhosts[index])
+		return STATUS_NO_MEMORY;
+	*vhost->device = virtio_vhost_device(pc->vhosts[index]);
+	return virtio_vhost_init(pc->vhosts[index], common, type, vhost->backend);
+}
+
+static enum status create_share(struct pc *pc, const struct pc_vhost *vhost)
+{
+	struct virtio_parameters common = in_slot(pc, PC_SLOT_SHARE, "share");
+
+	return create_vhost(pc, vhost, PC_DISKS_MAX, &common, VIRTIO_FS);
+}
+
 static enum status create_disk(struct pc *pc, const struct pc_disk *disk, unsigned index)
 {
 	static const char *const names[PC_DISKS_MAX] = {"disk0", "disk1", "disk2", "disk3", "disk4",
@@ -182,6 +202,8 @@ static enum status create_disk(struct pc *pc, const struct pc_disk *disk, unsign
 		.queues = pc->pci.machine->vcpu_count,
 	};
 
+	if (disk->vhost.backend)
+		return create_vhost(pc, &disk->vhost, index, &common, VIRTIO_BLOCK);
 	pc->disks[index] = host_memory_get(sizeof(struct virtio_block));
 	if (!pc->disks[index])
 		return STATUS_NO_MEMORY;
@@ -231,6 +253,8 @@ static enum status create_virtio(struct pc *pc, const struct pc_parameters *para
 		status = create_net(pc, &parameters->nets[i], i);
 	if (status == STATUS_OK && parameters->vsock.backend)
 		status = create_vsock(pc, &parameters->vsock);
+	if (status == STATUS_OK && parameters->share.backend)
+		status = create_share(pc, &parameters->share);
 	return status;
 }
 
@@ -249,6 +273,12 @@ static void destroy(struct pc *pc)
 		virtio_net_fini(pc->nets[i]);
 		host_memory_put(pc->nets[i], sizeof(struct virtio_net));
 	}
+	for (unsigned i = 0; i < ARRAY_SIZE(pc->vhosts); i++) {
+		if (!pc->vhosts[i])
+			continue;
+		virtio_vhost_fini(pc->vhosts[i]);
+		host_memory_put(pc->vhosts[i], sizeof(struct virtio_vhost));
+	}
 	if (pc->vsock)
 		virtio_vsock_fini(pc->vsock);
 	host_memory_put(pc->vsock, sizeof(struct virtio_vsock));
@@ -264,9 +294,17 @@ void pc_drain(struct machine *machine)
 {
 	struct pc *pc = machine->board;
 
-	for (unsigned i = 0; i < PC_DISKS_MAX && pc->disks[i]; i++) {
-		struct block_backend *backend = pc->disks[i]->backend;
-		backend->ops->drain(backend);
+	for (unsigned i = 0; i < PC_DISKS_MAX; i++) {
+		struct block_backend *backend = pc->disks[i] ? pc->disks[i]->backend : NULL;
+
+		if (backend)
+			backend->ops->drain(backend);
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(pc->vhosts); i++) {
+		struct vhost_backend *backend = pc->vhosts[i] ? pc->vhosts[i]->backend : NULL;
+
+		if (backend)
+			backend->drain(backend->context);
 	}
 }
 

@@ -11,6 +11,7 @@
 #include "devices/backend/console.h"
 #include "devices/backend/net.h"
 #include "devices/backend/panic.h"
+#include "devices/backend/vhost.h"
 #include "devices/backend/vsock.h"
 
 enum pc_port {
@@ -69,6 +70,7 @@ enum pc_pci_slot {
 	PC_SLOT_NETS = 4,
 	PC_SLOT_DISKS = 8,
 	PC_SLOT_VSOCK = 24,
+	PC_SLOT_SHARE = 25,
 };
 #define PC_NETS_MAX 4
 #define PC_DISKS_MAX 16
@@ -77,9 +79,16 @@ enum pc_pci_slot {
 #define PC_IOAPIC_ADDRESS 0xfec00000
 #define PC_IOAPIC_ID 0
 
+/* A device that another process does the work of. */
+struct pc_vhost {
+	struct vhost_backend *backend; /* lives as long as the board; NULL: there is none */
+	struct vhost_device *device;   /* filled by pc_create */
+};
+
 struct pc_disk {
-	struct block_backend *backend; /* lives as long as the board */
+	struct block_backend *backend; /* lives as long as the board; NULL: vhost has it */
 	const char *serial;	       /* at most 20 letters; may be empty */
+	struct pc_vhost vhost;
 };
 
 struct pc_net {
@@ -104,7 +113,8 @@ struct pc_parameters {
 	const struct pc_net *nets;   /* at most PC_NETS_MAX; read by pc_create only */
 	unsigned net_count;
 	struct pc_vsock vsock;
-	unsigned disk_count; /* at most PC_DISKS_MAX */
+	struct pc_vhost share; /* a folder of the host's: virtio-fs */
+	unsigned disk_count;   /* at most PC_DISKS_MAX */
 	/*
 	 * After all is in its power-on state, at the start and at each reset: puts the boot images into RAM and sets the first
 	 * vCPU's registers. False: it cannot, and has said why; the machine ends with MACHINE_FAULT. NULL: nothing to load.

@@ -291,7 +291,7 @@ static enum status read_field(struct reader *reader, struct machine_config *conf
 					  : read_plain(reader, config, field, value);
 }
 
-_Static_assert(sizeof(struct machine_config) < 32768, "a description is too large for the stack");
+_Static_assert(sizeof(struct machine_config) < 40960, "a description is too large for the stack");
 
 static enum status read_fields(struct reader *reader, struct machine_config *config,
 	const jsmntok_t *tokens, int count, enum config_audience audience)

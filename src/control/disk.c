@@ -25,9 +25,12 @@ static enum status parse_format(const char *name, struct disk_option *disk, stru
 		disk->format = DISK_FORMAT_RAW;
 	else if (text_equal(name, "qcow2"))
 		disk->format = DISK_FORMAT_QCOW2;
+	else if (text_equal(name, "vhost-user"))
+		disk->format = DISK_FORMAT_VHOST_USER;
 	else
 		return error_set(error, STATUS_INVALID,
-			"--disk: there is no format '%.40s'; there are raw and qcow2", name);
+			"--disk: there is no format '%.40s'; there are raw, qcow2 and vhost-user",
+			name);
 	return STATUS_OK;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What `--disk` says of one disk: FILE[,ro][,format=raw][,serial=TEXT]. The runner gets the same, with a descriptor for FILE. */
+/* What `--disk` says of one disk: FILE[,ro][,format=raw|qcow2|vhost-user][,serial=TEXT]. The runner gets the same, with a descriptor for FILE. */
 #ifndef CONTROL_DISK_H
 #define CONTROL_DISK_H
 
@@ -10,7 +10,7 @@
 #define DISK_TEXT_BYTES_MAX 4200
 #define DISK_SERIAL_BYTES 20 /* what virtio has room for */
 
-enum disk_format { DISK_FORMAT_UNSAID, DISK_FORMAT_RAW, DISK_FORMAT_QCOW2 };
+enum disk_format { DISK_FORMAT_UNSAID, DISK_FORMAT_RAW, DISK_FORMAT_QCOW2, DISK_FORMAT_VHOST_USER };
 
 /* The files that an image stands on, by what the front has opened. */
 #define DISK_BACKING_MAX 8

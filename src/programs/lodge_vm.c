@@ -56,7 +56,6 @@ static enum status map_ram(void)
 		return error_set(&error, STATUS_NO_MEMORY,
 			"%llu bytes of guest memory cannot be mapped: %s",
 			(unsigned long long)bytes, strerror(errno));
-	close(fd);
 	return STATUS_OK;
 }
 

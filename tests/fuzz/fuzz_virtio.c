@@ -40,7 +40,8 @@ static const struct {
 	unsigned slot;
 	bool needs_console;
 } devices[] = {{PC_SLOT_ENTROPY, false}, {PC_SLOT_BALLOON, false}, {PC_SLOT_NETS, false},
-	{PC_SLOT_DISKS, false}, {PC_SLOT_CONSOLE, true}, {PC_SLOT_VSOCK, false}};
+	{PC_SLOT_DISKS, false}, {PC_SLOT_CONSOLE, true}, {PC_SLOT_VSOCK, false},
+	{PC_SLOT_SHARE, false}};
 
 /* ---- what a driver does ---- */
 
@@ -205,7 +206,7 @@ static void use_backends(const struct step *step)
 	static const struct net_offload whole;
 	static u8 frame[4096];
 
-	switch (step->where % 7) {
+	switch (step->where % 8) {
 	case 0:
 		hostile->disk.waits = step->value & 1;
 		hostile->disk.outcome = step->value & 2 ? STATUS_IO : STATUS_OK;
@@ -231,6 +232,12 @@ static void use_backends(const struct step *step)
 		break;
 	case 6:
 		use_sockets(step);
+		break;
+	case 7:
+		hostile->vhost.has_no_room = step->value & 1;
+		if (step->value % 64 == 62)
+			fake_vhost_lose(&hostile->vhost);
+		fake_vhost_finish(&hostile->vhost, step->value >> 8);
 		break;
 	}
 }

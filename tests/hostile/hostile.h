@@ -12,6 +12,7 @@
 #include "devices/backend/console.h"
 #include "hosts/fake/disk.h"
 #include "hosts/fake/net.h"
+#include "hosts/fake/vhost.h"
 #include "hosts/fake/vsock.h"
 
 #define HOSTILE_RAM_BYTES (2 * MIB)
@@ -58,6 +59,7 @@ struct hostile {
 	u8 disk_content[HOSTILE_DISK_BYTES];
 	struct fake_net net;
 	struct fake_vsock vsock;
+	struct fake_vhost vhost;
 };
 
 /* What moves them: the interpreter, or what --engine says; the translator translates at once. */

@@ -74,7 +74,7 @@ const struct engine_ops *hostile_engine = &engine_interpreter;
 
 static void create(struct hostile *hostile, bool console_is_virtio)
 {
-	struct pc_disk disk = {&hostile->disk.backend, "hostile"};
+	struct pc_disk disk = {.backend = &hostile->disk.backend, .serial = "hostile"};
 	struct pc_net net = {&hostile->net.backend, &hostile->net.device, {0x52}};
 	struct machine_parameters parameters = {.engine = hostile_engine,
 		.translate_after = 1,
@@ -93,12 +93,14 @@ static void create(struct hostile *hostile, bool console_is_virtio)
 		.disk_count = 1,
 		.nets = &net,
 		.net_count = 1,
-		.vsock = {&hostile->vsock.backend, &hostile->vsock.device}};
+		.vsock = {&hostile->vsock.backend, &hostile->vsock.device},
+		.share = {&hostile->vhost.backend, &hostile->vhost.device}};
 
 	memset(hostile, 0, sizeof(*hostile));
 	fake_disk_init(&hostile->disk, hostile->disk_content, HOSTILE_DISK_BYTES);
 	fake_net_init(&hostile->net);
 	fake_vsock_init(&hostile->vsock);
+	fake_vhost_init(&hostile->vhost);
 	hostile->net.backend.can_offload = true;
 	if (!parameters.ram || machine_init(&hostile->machine, &parameters) != STATUS_OK ||
 		pc_create(&hostile->machine, &board, &hostile->console) != STATUS_OK)
@@ -171,6 +173,7 @@ void hostile_restore(struct hostile *hostile, bool no_reboot)
 	hostile->disk.outcome = STATUS_OK;
 	hostile->net.has_no_room = false;
 	hostile->vsock.refuses = false;
+	hostile->vhost.backend.is_lost = hostile->vhost.has_no_room = false;
 	if (hostile_load(hostile, &hostile->pristine) != STATUS_OK)
 		give_up("the pristine machine could not be loaded");
 }

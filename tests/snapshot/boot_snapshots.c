@@ -105,7 +105,7 @@ static void disk_create(struct subject *subject)
 
 static void subject_create(struct subject *subject, const struct engine_ops *engine, bool boots)
 {
-	struct pc_disk disk = {&subject->disk.backend, "snapshot"};
+	struct pc_disk disk = {.backend = &subject->disk.backend, .serial = "snapshot"};
 
 	memset(subject, 0, sizeof(*subject));
 	if (disk_bytes)

@@ -53,14 +53,9 @@ static bool split_option(const char *word, struct option *option)
 
 static enum status fail_unknown(const char *word, struct error *error)
 {
-	static const char *const later[] = {"share", NULL};
-	struct option option;
-
 	if (word[0] != '-')
 		return error_set(error, STATUS_INVALID,
 			"run: unexpected '%.60s'; files go behind --kernel and --initrd", word);
-	if (split_option(word, &option) && is_one_of(option.name, later))
-		return error_set(error, STATUS_INVALID, "--%s is not available yet", option.name);
 	return error_set(
 		error, STATUS_INVALID, "run: there is no option %.60s; see lodge help run", word);
 }

@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -108,6 +110,46 @@ static enum status open_file(struct disk_option *disk, int *fd, struct error *er
 	return status == STATUS_OK ? lock_file(disk, *fd, error) : status;
 }
 
+/* ---- vhost-user ---- */
+
+static bool is_socket(const char *file)
+{
+	struct stat info;
+
+	return !stat(file, &info) && S_ISSOCK(info.st_mode);
+}
+
+static enum status connect_server(const struct disk_option *disk, int *fd, struct error *error)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	if (disk->serial[0])
+		return error_set(error, STATUS_INVALID,
+			"--disk %.100s: serial= is the vhost-user server's to say", disk->file);
+	if (strlen(disk->file) >= sizeof(address.sun_path))
+		return error_set(error, STATUS_INVALID,
+			"--disk %.100s...: a socket's name has at most %zu bytes", disk->file,
+			sizeof(address.sun_path) - 1);
+	strcpy(address.sun_path, disk->file);
+	*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (*fd >= 0 && !connect(*fd, (struct sockaddr *)&address, sizeof(address)))
+		return STATUS_OK;
+	return error_set(
+		error, STATUS_IO, "--disk %.150s: vhost-user: %s", disk->file, strerror(errno));
+}
+
+/* What is a socket is a server's, whoever says otherwise is told. */
+static enum status open_disk(struct disk_option *disk, int *fd, struct error *error)
+{
+	if (disk->format == DISK_FORMAT_UNSAID && is_socket(disk->file))
+		disk->format = DISK_FORMAT_VHOST_USER;
+	if (disk->format == DISK_FORMAT_VHOST_USER)
+		return connect_server(disk, fd, error);
+	return open_file(disk, fd, error);
+}
+
+/* ---- all of them ---- */
+
 /* What the image stands on, into disk->backing. */
 static enum status open_backing(struct disk_option *disk, int fd, struct error *error)
 {
@@ -126,7 +168,9 @@ static enum status open_backing(struct disk_option *disk, int fd, struct error *
 
 static const char *format_name(enum disk_format format)
 {
-	return format == DISK_FORMAT_QCOW2 ? "qcow2" : "raw";
+	static const char *const names[] = {"", "raw", "qcow2", "vhost-user"};
+
+	return names[format];
 }
 
 /* The same, with descriptors for names. */
@@ -159,11 +203,11 @@ enum status disk_files_open(struct machine_config *config, struct error *error)
 	struct disk_option disk;
 
 	while (status == STATUS_OK && config_list_next(&at, text, sizeof(text))) {
-		int fd;
+		int fd = -1;
 
 		status = disk_option_parse(text, &disk, error);
 		if (status == STATUS_OK)
-			status = open_file(&disk, &fd, error);
+			status = open_disk(&disk, &fd, error);
 		if (status == STATUS_OK && disk.format == DISK_FORMAT_QCOW2)
 			status = open_backing(&disk, fd, error);
 		if (status == STATUS_OK)
@@ -201,7 +245,7 @@ bool disk_files_first(const struct machine_config *config, struct chain *chain)
 	const char *at = config->disk_fds;
 	struct disk_option disk;
 
-	if (!next_disk(&at, &disk))
+	if (!next_disk(&at, &disk) || disk.format == DISK_FORMAT_VHOST_USER)
 		return false;
 	chain_init(chain, &disk);
 	return true;

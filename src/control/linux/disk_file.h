@@ -14,7 +14,7 @@
 enum status disk_files_open(struct machine_config *config, struct error *error) must_use;
 /* The descriptors of config->disk_fds; returns how many. */
 unsigned disk_files_descriptors(const struct machine_config *config, int *fds, unsigned capacity);
-/* The first disk's files, not prepared yet. False: there is none. */
+/* The first disk's files, not prepared yet. False: there is none, or a server has it. */
 bool disk_files_first(const struct machine_config *config, struct chain *chain) must_use;
 
 #endif

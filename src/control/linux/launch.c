@@ -19,6 +19,7 @@
 #include "control/linux/models.h"
 #include "control/linux/net_start.h"
 #include "control/linux/perf_map.h"
+#include "control/linux/share.h"
 #include "control/linux/supervise.h"
 #include "control/linux/vsock_socket.h"
 #include "hosts/linux/runner.h"
@@ -82,7 +83,8 @@ static enum status boot_from_disk(struct machine_config *config, struct error *e
 	char name[128];
 
 	if (!disk_files_first(config, &disk))
-		return error_set(error, STATUS_INVALID, "no kernel and no disk");
+		return error_set(error, STATUS_INVALID,
+			"no kernel: none is looked for on a vhost-user disk; give one with --kernel FILE");
 	enum status status = boot_files_find(&disk, config->memory, &files, &reason);
 	if (status != STATUS_OK) {
 		name_first_disk(config, name);
@@ -190,6 +192,8 @@ static enum status prepare(struct machine_config *config, struct error *error)
 		status = net_start(config, error);
 	if (status == STATUS_OK)
 		status = vsock_socket_open(config, error);
+	if (status == STATUS_OK)
+		status = share_start(config, error);
 	return status;
 }
 

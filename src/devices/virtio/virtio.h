@@ -22,6 +22,7 @@ enum virtio_type {
 	VIRTIO_ENTROPY = 4,
 	VIRTIO_BALLOON = 5,
 	VIRTIO_VSOCK = 19,
+	VIRTIO_FS = 26,
 };
 
 /* Features of every device: chapter 6. */

@@ -9,6 +9,7 @@
 #include "hosts/linux/block_file.h"
 #include "hosts/linux/block_qcow2.h"
 #include "hosts/linux/block_ring.h"
+#include "hosts/linux/vhosts.h"
 
 _Static_assert(DISKS_MAX <= PC_DISKS_MAX, "the board has a slot for each disk");
 
@@ -24,7 +25,8 @@ static struct {
 
 static void add_backend(unsigned index, struct block_backend *backend)
 {
-	all.disks[index] = (struct pc_disk){backend, all.options[index].serial};
+	all.disks[index] =
+		(struct pc_disk){.backend = backend, .serial = all.options[index].serial};
 }
 
 static enum status open_file(unsigned index, struct error *error)
@@ -47,7 +49,24 @@ static enum status prepare_image(unsigned index, struct error *error)
 	return block_qcow2_prepare(image, all.names[index], option->is_read_only, error);
 }
 
-static enum status open_disk(const char *text, struct error *error)
+static enum status open_by_format(
+	const struct machine_config *config, unsigned index, struct error *error)
+{
+	const struct disk_option *option = &all.options[index];
+
+	switch (option->format) {
+	case DISK_FORMAT_QCOW2:
+		return prepare_image(index, error);
+	case DISK_FORMAT_VHOST_USER:
+		return vhosts_open_disk(config, all.names[index], atoi(option->file),
+			option->is_read_only, &all.disks[index].vhost, error);
+	default:
+		return open_file(index, error);
+	}
+}
+
+static enum status open_disk(
+	const struct machine_config *config, const char *text, struct error *error)
 {
 	unsigned index = all.count;
 	struct disk_option *option = &all.options[index];
@@ -56,8 +75,7 @@ static enum status open_disk(const char *text, struct error *error)
 	if (status != STATUS_OK)
 		return status;
 	snprintf(all.names[index], sizeof(all.names[index]), "disk %u", index + 1);
-	status = option->format == DISK_FORMAT_QCOW2 ? prepare_image(index, error)
-						     : open_file(index, error);
+	status = open_by_format(config, index, error);
 	if (status == STATUS_OK)
 		all.count++;
 	return status;
@@ -68,6 +86,11 @@ static bool is_image(unsigned index)
 	return all.options[index].format == DISK_FORMAT_QCOW2;
 }
 
+static bool is_file(unsigned index)
+{
+	return all.options[index].format == DISK_FORMAT_RAW;
+}
+
 /* Without a ring the pool's threads read. */
 static void prepare_ring(void)
 {
@@ -75,14 +98,14 @@ static void prepare_ring(void)
 	unsigned count = 0;
 
 	for (unsigned i = 0; i < all.count; i++) {
-		if (is_image(i))
+		if (!is_file(i))
 			continue;
 		all.files[i].pooled.ring_file = count;
 		files[count++] = all.files[i].fd;
 	}
 	bool has_ring = count && block_ring_prepare(files, count);
 	for (unsigned i = 0; i < all.count; i++)
-		all.files[i].pooled.is_for_ring = has_ring && !is_image(i);
+		all.files[i].pooled.is_for_ring = has_ring && is_file(i);
 }
 
 enum status disks_open(const struct machine_config *config, struct error *error)
@@ -93,7 +116,7 @@ enum status disks_open(const struct machine_config *config, struct error *error)
 
 	while (status == STATUS_OK && all.count < DISKS_MAX &&
 		config_list_next(&at, text, sizeof(text)))
-		status = open_disk(text, error);
+		status = open_disk(config, text, error);
 	if (status == STATUS_OK)
 		prepare_ring();
 	return status;
@@ -124,6 +147,8 @@ unsigned disks_descriptors(int *descriptors, unsigned capacity)
 	for (unsigned i = 0; i < all.count; i++) {
 		const struct disk_option *option = &all.options[i];
 
+		if (option->format == DISK_FORMAT_VHOST_USER)
+			continue;
 		if (count + 1 + option->backing_count > capacity)
 			break;
 		descriptors[count++] = atoi(option->file);

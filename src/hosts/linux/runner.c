@@ -30,6 +30,7 @@
 #include "hosts/linux/record.h"
 #include "hosts/linux/sandbox/layers.h"
 #include "hosts/linux/sandbox/sandbox.h"
+#include "hosts/linux/vhosts.h"
 #include "hosts/linux/vsock.h"
 #include "x86/model.h"
 
@@ -48,6 +49,7 @@ struct runner {
 	u64 armed_ns; /* host time that the timer is set to; guarded by machine.lock */
 	bool is_stopped_by_user;
 	enum status boot_status;
+	struct pc_vhost share;
 	struct error error;
 	pthread_t vcpu_threads[MACHINE_VCPUS_MAX];
 };
@@ -235,6 +237,7 @@ static enum status create_board(const struct machine_config *config)
 	parameters.disks = disks_get(&parameters.disk_count);
 	parameters.nets = nets_get(&parameters.net_count);
 	parameters.vsock = vsock_get();
+	parameters.share = runner.share;
 	enum status status = pc_create(&runner.machine, &parameters, &runner.console.device);
 	if (status != STATUS_OK)
 		return error_set(
@@ -276,9 +279,9 @@ static enum status prepare_code_memory(const struct machine_config *config)
 static void lock_in(const struct machine_config *config)
 {
 	int descriptors[11 + DISKS_DESCRIPTORS_MAX + NETS_DESCRIPTORS * PC_NETS_MAX +
-		VSOCK_DESCRIPTORS] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, config->gdb_fd,
-		config->perf_fd, config->trace_fd, config->blocks_fd, config->ready_fd,
-		runner.signals, runner.wake, runner.timer};
+		VSOCK_DESCRIPTORS + VHOSTS_DESCRIPTORS] = {STDIN_FILENO, STDOUT_FILENO,
+		STDERR_FILENO, config->gdb_fd, config->perf_fd, config->trace_fd, config->blocks_fd,
+		config->ready_fd, runner.signals, runner.wake, runner.timer};
 	static struct sandbox sandbox;
 	char line[300];
 	struct text text;
@@ -295,13 +298,15 @@ static void lock_in(const struct machine_config *config)
 		descriptors + sandbox.descriptor_count, NETS_DESCRIPTORS * PC_NETS_MAX);
 	sandbox.descriptor_count +=
 		vsock_descriptors(descriptors + sandbox.descriptor_count, VSOCK_DESCRIPTORS);
+	sandbox.descriptor_count +=
+		vhosts_descriptors(descriptors + sandbox.descriptor_count, VHOSTS_DESCRIPTORS);
 	sandbox.unbounded_count = 10;
 	sandbox.file_bytes_max = disks_file_bytes_max();
 	/* gdb's: a wake-up and a connection. */
 	sandbox.more_descriptors = (config->gdb_fd >= 0 ? 2 : 0) + vsock_more_descriptors();
-	/* The loop, the console's writer, gdb's, the disks', the network's, the sockets', the processors. */
+	/* The loop, the console's writer, gdb's, the disks', the network's, the sockets', other processes', the processors. */
 	sandbox.threads = 2 + (config->gdb_fd >= 0) + disks_threads() + nets_threads() +
-		vsock_threads() + (unsigned)config->cpus;
+		vsock_threads() + vhosts_threads() + (unsigned)config->cpus;
 	sandbox_enter(&sandbox);
 	if (sandbox.layers[SANDBOX_SYSCALLS].is_there)
 		return;
@@ -413,7 +418,7 @@ static int run_machine(void)
 		return LODGE_EXIT_FAILURE;
 	}
 	if (!console_start(&runner.console) || !disks_start(machine) || !nets_start(machine) ||
-		!vsock_start(machine) || !start_vcpus(machine)) {
+		!vsock_start(machine) || !vhosts_start(machine) || !start_vcpus(machine)) {
 		host_log(LOG_ERROR, "no thread could be started");
 		return LODGE_EXIT_FAILURE;
 	}
@@ -428,6 +433,7 @@ static int run_machine(void)
 	disks_finish();
 	nets_finish();
 	vsock_finish();
+	vhosts_finish();
 	console_finish(&runner.console);
 	tracer_end(machine);
 	records_finish();
@@ -460,6 +466,9 @@ int runner_run(const struct runner_parameters *parameters)
 		status = nets_open(config, &runner.error);
 	if (status == STATUS_OK)
 		status = vsock_open(config, &runner.error);
+	if (status == STATUS_OK)
+		status = vhosts_open_share(config, &runner.share, &runner.error);
+	close(config->ram_fd);
 	if (status == STATUS_OK) {
 		lock_in(config);
 		status = disks_open_images(&runner.error);

@@ -38,7 +38,7 @@ struct runner_vsock_message {
 
 struct runner_parameters {
 	struct machine_config config; /* checked: engine is a real one's name, not "auto" */
-	u8 *ram;		      /* config.memory bytes, shared, zeroed */
+	u8 *ram; /* config.memory bytes, shared, zeroed; config.ram_fd is theirs, and closed once all have it who need it */
 	struct runner_status *status; /* never NULL */
 	struct boot_images
 		images; /* read-only, sealed memfds: shared memory, never changes; stay for resets */

@@ -16,6 +16,7 @@
 #include "hosts/fake/disk.h"
 #include "hosts/fake/fake.h"
 #include "hosts/fake/net.h"
+#include "hosts/fake/vhost.h"
 #include "hosts/fake/vsock.h"
 #include "x86/model.h"
 
@@ -87,6 +88,7 @@ struct board {
 	unsigned boots;	    /* how often load_boot was called */
 	struct fake_net net;
 	struct fake_vsock vsock;
+	struct fake_vhost vhost; /* the share */
 };
 
 static size_t board_console_write(void *context, const u8 *from, size_t bytes)
@@ -126,7 +128,7 @@ struct board_options {
 static unused struct board *board_create_with(unsigned vcpus, struct board_options options)
 {
 	struct board *board = calloc(1, sizeof(*board));
-	struct pc_disk disk = {&board->disk.backend, "serial number"};
+	struct pc_disk disk = {.backend = &board->disk.backend, .serial = "serial number"};
 	struct pc_net net = {
 		&board->net.backend, &board->net.device, {0x52, 0x54, 0, 0x12, 0x34, 0x56}};
 	struct machine_parameters parameters = {
@@ -151,6 +153,7 @@ static unused struct board *board_create_with(unsigned vcpus, struct board_optio
 		.nets = &net,
 		.net_count = 1,
 		.vsock = {&board->vsock.backend, &board->vsock.device},
+		.share = {&board->vhost.backend, &board->vhost.device},
 	};
 
 	fake_reset();
@@ -159,6 +162,7 @@ static unused struct board *board_create_with(unsigned vcpus, struct board_optio
 	board->disk.backend.is_read_only = options.read_only;
 	fake_net_init(&board->net);
 	fake_vsock_init(&board->vsock);
+	fake_vhost_init(&board->vhost);
 	board->net.backend.can_offload = options.net_offloads;
 	board->net.backend.is_trusted = options.net_is_trusted;
 	memset(board->ram, 0, BOARD_RAM_BYTES);

@@ -43,6 +43,7 @@ static const struct window windows[] = {
 	{BUS_MEMORY, 0xe0008000, 0x100},
 	{BUS_MEMORY, 0xe0040000, 0x100},
 	{BUS_MEMORY, 0xe00c0000, 0x100},
+	{BUS_MEMORY, 0xe00c8000, 0x100},
 	{BUS_MEMORY, 0xc0010000, 0x30000},
 	{BUS_MEMORY, 0xe0000000, 0x100000},
 	{BUS_MSR, 0x10, 16},

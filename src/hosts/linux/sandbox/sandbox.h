@@ -18,6 +18,7 @@ enum sandbox_role {
 	SANDBOX_DISK,
 	SANDBOX_NET,
 	SANDBOX_VSOCK,
+	SANDBOX_VHOST,
 	SANDBOX_ROLES,
 };
 
