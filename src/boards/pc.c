@@ -243,6 +243,9 @@ static enum status create_virtio(struct pc *pc, const struct pc_parameters *para
 	struct virtio_parameters console = in_slot(pc, PC_SLOT_CONSOLE, "console");
 	enum status status = virtio_entropy_init(&pc->entropy, &entropy);
 
+	pc->balloon.told = parameters->guest_told;
+	pc->balloon.told_context = parameters->context;
+
 	if (status == STATUS_OK)
 		status = virtio_balloon_init(&pc->balloon, &balloon);
 	if (status == STATUS_OK && parameters->console_is_virtio)
@@ -364,6 +367,54 @@ void pc_destroy(struct machine *machine)
 	destroy(machine->board);
 	machine->board = NULL;
 	machine->reset = NULL;
+}
+
+static void count_disks(const struct pc *pc, struct pc_counts *counts)
+{
+	for (unsigned i = 0; i < PC_DISKS_MAX; i++) {
+		const struct virtio_block *disk = pc->disks[i];
+
+		if (!disk)
+			continue;
+		counts->disk_reads += disk->reads;
+		counts->disk_read_bytes += disk->read_bytes;
+		counts->disk_writes += disk->writes;
+		counts->disk_written_bytes += disk->written_bytes;
+	}
+}
+
+static void count_nets(const struct pc *pc, struct pc_counts *counts)
+{
+	for (unsigned i = 0; i < PC_NETS_MAX; i++) {
+		const struct virtio_net *net = pc->nets[i];
+
+		if (!net)
+			continue;
+		counts->net_received_frames += net->received_frames;
+		counts->net_received_bytes += net->received_bytes;
+		counts->net_sent_frames += net->sent_frames;
+		counts->net_sent_bytes += net->sent_bytes;
+		counts->net_dropped_frames += net->dropped_frames;
+	}
+}
+
+void pc_count(struct machine *machine, struct pc_counts *counts)
+{
+	const struct pc *pc = machine->board;
+	const u64 *told = pc->balloon.statistics;
+
+	*counts = (struct pc_counts){.guest_total_bytes = told[BALLOON_TOTAL_BYTES],
+		.guest_free_bytes = told[BALLOON_FREE_BYTES],
+		.guest_available_bytes = told[BALLOON_AVAILABLE_BYTES]};
+	count_disks(pc, counts);
+	count_nets(pc, counts);
+}
+
+bool pc_ask_guest(struct machine *machine)
+{
+	struct pc *pc = machine->board;
+
+	return virtio_balloon_ask(&pc->balloon);
 }
 
 void pc_power_button(struct machine *machine)

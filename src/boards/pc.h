@@ -103,11 +103,21 @@ struct pc_vsock {
 	struct vsock_device *device; /* filled by pc_create */
 };
 
+/* What the devices have counted since the start, all disks and all cards together; and the guest's memory as it last told. */
+struct pc_counts {
+	u64 disk_reads, disk_read_bytes, disk_writes, disk_written_bytes;
+	u64 net_received_frames, net_received_bytes, net_sent_frames, net_sent_bytes,
+		net_dropped_frames;
+	u64 guest_total_bytes, guest_free_bytes, guest_available_bytes; /* ~0: never told */
+};
+
 struct pc_parameters {
 	/* Where the console's output goes; write NULL: nowhere. Copied. */
 	struct console_backend console;
 	bool console_is_virtio;	    /* a virtio console is it, not serial0 */
 	struct panic_backend panic; /* copied */
+	/* The guest has told of its memory, as pc_ask_guest wanted it to. With the machine's lock held. NULL: nobody is told. */
+	void (*guest_told)(void *context);
 	bool has_exit_port;
 	const struct pc_disk *disks; /* read by pc_create only */
 	const struct pc_net *nets;   /* at most PC_NETS_MAX; read by pc_create only */
@@ -139,6 +149,10 @@ void pc_destroy(struct machine *machine);
 void pc_drain(struct machine *machine);
 /* From any thread. */
 void pc_power_button(struct machine *machine);
+/* With machine->lock held. */
+void pc_count(struct machine *machine, struct pc_counts *counts);
+/* Asks the guest of its memory. False: it has nobody who would tell. With machine->lock held. */
+bool pc_ask_guest(struct machine *machine);
 /* What the ACPI tables are to say of this board. */
 struct acpi_platform pc_acpi_platform(const struct machine *machine);
 

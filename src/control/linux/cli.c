@@ -181,7 +181,9 @@ const struct command commands[] = {
 		"One that runs is refused.", rm_options, command_rm, ARGUMENT_ANY},
 	{"stats", "[NAME] [--json]", "processor time and memory of running machines",
 		"CPU-TIME is what the machine's process has taken, CPU-% its average of one processor since the "
-		"start; PROMISED is the guest's memory, USED what of it the host has given.",
+		"start; PROMISED is the guest's memory, USED what of it the host has given, "
+		"FREE what the guest last said to have free (-: it has no balloon driver). DISK-R, DISK-W, NET-IN and NET-OUT "
+		"are bytes since the start, of all disks and network cards; --json has the numbers of requests and packets, too.",
 		stats_options, command_stats, ARGUMENT_RUNNING},
 	{"check-config", "FILE", "says what is wrong in a machine's description, or in several",
 		"FILE holds what lodge run --config takes, or {\"machines\": [...]}, a list of such descriptions, each with "

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* lodge list, lodge stats. */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -14,6 +15,9 @@
 
 /* How long a front may take to answer: one that is stopped must not hold the others' figures up for long. */
 #define STATS_PATIENCE_MS 1000
+/* And a runner, to count; and its guest, to tell of its memory: then what they last told is shown. */
+#define COUNT_PATIENCE_MS 300
+#define GUEST_PATIENCE_MS 100
 
 const struct option_row list_options[] = {
 	{"json", NULL, "an array of objects"},
@@ -35,17 +39,17 @@ struct listing {
 /* ---- what there is to tell ---- */
 
 /* Of the runner, which could have written anything. */
-static u32 read_panics(int folder)
+static struct runner_status read_status(int folder)
 {
 	struct runner_status status = {0};
 	int fd = openat(folder, "status", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 
-	if (fd >= 0) {
-		if (read(fd, &status, sizeof(status)) != sizeof(status))
-			status.panics = 0;
-		close(fd);
-	}
-	return status.panics;
+	if (fd < 0)
+		return status;
+	if (read(fd, &status, sizeof(status)) != sizeof(status))
+		status = (struct runner_status){0};
+	close(fd);
+	return status;
 }
 
 static const char *state_of(const struct registered *registered, u32 panics)
@@ -145,6 +149,7 @@ static void list_text(const struct registered *registered, u32 panics)
 
 struct figures {
 	unsigned long long cpu_ns, memory_bytes;
+	struct pc_counts counts;
 };
 
 static bool ask_figures(int folder, struct figures *figures)
@@ -155,12 +160,79 @@ static bool ask_figures(int folder, struct figures *figures)
 		sscanf(answer, "%llu %llu", &figures->cpu_ns, &figures->memory_bytes) == 2;
 }
 
+static void sleep_ms(long ms)
+{
+	struct timespec time = {.tv_nsec = ms * 1000000};
+
+	nanosleep(&time, NULL);
+}
+
+/* Has the runner count, which has its guest tell where that can; what is there after a while is taken as it is. */
+static void ask_counts(const struct registered *registered, struct figures *figures)
+{
+	struct runner_status before = read_status(registered->folder), now = before;
+	unsigned waited = 0;
+
+	if (registered->config.runner_pid && !kill((pid_t)registered->config.runner_pid, SIGURG)) {
+		for (; now.counted == before.counted && waited < COUNT_PATIENCE_MS; waited++) {
+			sleep_ms(1);
+			now = read_status(registered->folder);
+		}
+		for (waited = 0;
+			now.can_tell && now.told == before.told && waited < GUEST_PATIENCE_MS;
+			waited++) {
+			sleep_ms(1);
+			now = read_status(registered->folder);
+		}
+	}
+	figures->counts = now.counts;
+}
+
+static bool has_told(const struct figures *figures)
+{
+	return figures->counts.guest_total_bytes && ~figures->counts.guest_total_bytes;
+}
+
 /* The average since the start. */
 static u64 percent_tenths(const struct machine_config *config, const struct figures *figures)
 {
 	u64 seconds = uptime(config);
 
 	return figures->cpu_ns / 1000000 / (seconds ? seconds : 1);
+}
+
+/* What is shown as it was counted, in JSON. */
+#define COUNT(name)                                     \
+	{                                               \
+#name, offsetof(struct pc_counts, name) \
+	}
+static const struct count_field {
+	const char *name;
+	size_t offset;
+} count_fields[] = {
+	COUNT(disk_reads),
+	COUNT(disk_read_bytes),
+	COUNT(disk_writes),
+	COUNT(disk_written_bytes),
+	COUNT(net_received_frames),
+	COUNT(net_received_bytes),
+	COUNT(net_sent_frames),
+	COUNT(net_sent_bytes),
+	COUNT(net_dropped_frames),
+	/* These only where the guest has told. */
+	COUNT(guest_total_bytes),
+	COUNT(guest_free_bytes),
+	COUNT(guest_available_bytes),
+};
+#define GUEST_COUNTS 3
+
+static void counts_json(struct json_object *object, const struct figures *figures)
+{
+	unsigned count = ARRAY_SIZE(count_fields) - (has_told(figures) ? 0 : GUEST_COUNTS);
+
+	for (unsigned i = 0; i < count; i++)
+		json_field_number(object, count_fields[i].name,
+			*(const u64 *)((const u8 *)&figures->counts + count_fields[i].offset));
 }
 
 static void stats_json(const struct registered *registered, const struct figures *figures)
@@ -176,6 +248,7 @@ static void stats_json(const struct registered *registered, const struct figures
 	json_field_number(&object, "uptime_seconds", uptime(config));
 	json_field_number(&object, "memory_promised", config->memory);
 	json_field_number(&object, "memory_used", figures->memory_bytes);
+	counts_json(&object, figures);
 	json_field_number(&object, "cpu_weight", config->cpu_weight);
 	json_field_number(&object, "cpu_limit", config->cpu_limit);
 	json_field_number(&object, "memory_limit", config->memory_limit);
@@ -185,16 +258,24 @@ static void stats_json(const struct registered *registered, const struct figures
 static void stats_text(const struct registered *registered, const struct figures *figures)
 {
 	const struct machine_config *config = &registered->config;
-	char promised[32], used[32], up[32];
+	const struct pc_counts *counts = &figures->counts;
+	char promised[32], used[32], up[32], free[32] = "-", moved[4][32];
 	u64 tenths = percent_tenths(config, figures);
 
 	format_size(config->memory, promised, sizeof(promised));
 	format_size(figures->memory_bytes, used, sizeof(used));
 	format_duration(uptime(config), up, sizeof(up));
-	printf("%-16s %4u %10llu.%02llus %5llu.%llu %9s %9s %8s\n", config->name, config->cpus,
-		figures->cpu_ns / 1000000000, figures->cpu_ns / 10000000 % 100,
-		(unsigned long long)(tenths / 10), (unsigned long long)(tenths % 10), promised,
-		used, up);
+	if (has_told(figures))
+		format_size(counts->guest_free_bytes, free, sizeof(free));
+	format_size(counts->disk_read_bytes, moved[0], sizeof(moved[0]));
+	format_size(counts->disk_written_bytes, moved[1], sizeof(moved[1]));
+	format_size(counts->net_received_bytes, moved[2], sizeof(moved[2]));
+	format_size(counts->net_sent_bytes, moved[3], sizeof(moved[3]));
+	printf("%-16s %4u %10llu.%02llus %5llu.%llu %9s %9s %9s %9s %9s %9s %9s %8s\n",
+		config->name, config->cpus, figures->cpu_ns / 1000000000,
+		figures->cpu_ns / 10000000 % 100, (unsigned long long)(tenths / 10),
+		(unsigned long long)(tenths % 10), promised, used, free, moved[0], moved[1],
+		moved[2], moved[3], up);
 }
 
 /* ---- both ---- */
@@ -202,7 +283,7 @@ static void stats_text(const struct registered *registered, const struct figures
 static void visit(const struct registered *registered, void *context)
 {
 	struct listing *listing = context;
-	u32 panics = read_panics(registered->folder);
+	u32 panics = read_status(registered->folder).panics;
 	struct figures figures;
 
 	if (listing->name && strcmp(listing->name, registered->config.name))
@@ -211,6 +292,8 @@ static void visit(const struct registered *registered, void *context)
 		return;
 	if (listing->is_stats && !ask_figures(registered->folder, &figures))
 		return; /* it has just ended, or is stopped */
+	if (listing->is_stats)
+		ask_counts(registered, &figures);
 	if (listing->as_json)
 		printf("%s\n  ", listing->count ? "," : "");
 	listing->count++;
@@ -234,8 +317,9 @@ static int show(struct listing *listing)
 	if (listing->as_json)
 		putchar('[');
 	else if (listing->is_stats)
-		printf("%-16s %4s %14s %7s %9s %9s %8s\n", "NAME", "CPUS", "CPU-TIME", "CPU-%",
-			"PROMISED", "USED", "UP");
+		printf("%-16s %4s %14s %7s %9s %9s %9s %9s %9s %9s %9s %8s\n", "NAME", "CPUS",
+			"CPU-TIME", "CPU-%", "PROMISED", "USED", "FREE", "DISK-R", "DISK-W",
+			"NET-IN", "NET-OUT", "UP");
 	else
 		printf("%-16s %-9s %8s  %-10s %4s %8s %8s\n", "NAME", "STATE", "PID", "ENGINE",
 			"CPUS", "MEMORY", "UP");

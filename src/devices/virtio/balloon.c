@@ -90,17 +90,20 @@ static void take_statistics(struct virtio_balloon *balloon, struct virtqueue *qu
 		if (statistic.tag < BALLOON_STATISTICS)
 			balloon->statistics[statistic.tag] = statistic.value;
 	}
+	if (balloon->told)
+		balloon->told(balloon->told_context);
 }
 
-void virtio_balloon_ask(struct virtio_balloon *balloon)
+bool virtio_balloon_ask(struct virtio_balloon *balloon)
 {
 	struct virtqueue *queue = &balloon->virtio.queues[QUEUE_STATISTICS];
 
 	if (!balloon->has_statistics_chain || !virtio_is_running(&balloon->virtio))
-		return;
+		return false;
 	balloon->has_statistics_chain = false;
 	virtqueue_push(queue, balloon->statistics_head, 0);
 	virtio_publish(&balloon->virtio, queue);
+	return true;
 }
 
 /* ---- the driver ---- */

@@ -35,6 +35,9 @@ struct virtio_balloon {
 	u16 statistics_head;		    /* the chain that is given back to ask for more */
 	bool has_statistics_chain;
 	u64 released_bytes; /* in all, given back to the host */
+	/* The guest has told of new statistics; set by the board. NULL: nobody is told. */
+	void (*told)(void *context);
+	void *told_context;
 	struct virtqueue_chain chain;
 };
 
@@ -45,7 +48,7 @@ void virtio_balloon_fini(struct virtio_balloon *balloon);
 
 /* With machine->lock held: */
 void virtio_balloon_set_target(struct virtio_balloon *balloon, u32 pages);
-/* Asks the driver for new statistics, which come soon, or never. */
-void virtio_balloon_ask(struct virtio_balloon *balloon);
+/* Asks the driver for new statistics, which come soon, or never. False: there is no driver that tells, or it has been asked already. */
+bool virtio_balloon_ask(struct virtio_balloon *balloon);
 
 #endif

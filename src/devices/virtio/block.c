@@ -100,12 +100,25 @@ static void submit(struct virtio_block_request *request)
 	backend->ops->submit(backend, &request->request);
 }
 
+static void count(struct virtio_block *disk, const struct block_request *block)
+{
+	if (block->operation == BLOCK_READ) {
+		disk->reads++;
+		disk->read_bytes += block->bytes;
+	} else if (block->operation == BLOCK_WRITE) {
+		disk->writes++;
+		disk->written_bytes += block->bytes;
+	}
+}
+
 static void request_done(struct block_request *block, enum status status)
 {
 	struct virtio_block_request *request =
 		container_of(block, struct virtio_block_request, request);
 	struct virtio_block *disk = request->disk;
 
+	if (status == STATUS_OK)
+		count(disk, block);
 	if (status == STATUS_OK && request->must_flush) {
 		request->must_flush = false;
 		block->operation = BLOCK_FLUSH;

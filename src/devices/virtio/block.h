@@ -48,10 +48,11 @@ struct virtio_block {
 	struct virtio_block_request *requests; /* request_count of them */
 	unsigned request_count;
 	struct list free_requests;
-	u64 unpublished[2];	      /* queues to which something was pushed */
-	u64 starved[2];		      /* queues that found no free request */
-	bool is_submitting;	      /* a kick goes on: it will publish */
-	struct virtqueue_chain chain; /* the one being looked at */
+	u64 unpublished[2];			      /* queues to which something was pushed */
+	u64 starved[2];				      /* queues that found no free request */
+	bool is_submitting;			      /* a kick goes on: it will publish */
+	u64 reads, read_bytes, writes, written_bytes; /* that ended well */
+	struct virtqueue_chain chain;		      /* the one being looked at */
 };
 
 struct virtio_block_parameters {

@@ -122,6 +122,19 @@ static void tell_panic(void *context, enum panic_event event)
 				       : "the guest's kernel panicked");
 }
 
+static void write_counts(u32 *times)
+{
+	struct runner_status *status = runner.parameters->status;
+
+	pc_count(&runner.machine, &status->counts);
+	__atomic_fetch_add(times, 1, __ATOMIC_RELEASE);
+}
+
+static void guest_told(void *context)
+{
+	write_counts(&runner.parameters->status->told);
+}
+
 /* ---- creation ---- */
 
 static const struct engine_ops *find_engine(const char *name)
@@ -231,6 +244,7 @@ static enum status create_board(const struct machine_config *config)
 		.console = runner.console.backend,
 		.console_is_virtio = text_equal(config->console, "virtio"),
 		.panic = {tell_panic, NULL},
+		.guest_told = guest_told,
 		.has_exit_port = config->exit_port,
 		.load_boot = load_boot,
 	};
@@ -251,6 +265,7 @@ static enum status create_descriptors(void)
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR1);
 	sigaddset(&set, SIGUSR2);
+	sigaddset(&set, SIGURG);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	runner.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -325,12 +340,24 @@ static void drain(int descriptor)
 	(void)got;
 }
 
+static void answer_counts(void)
+{
+	struct runner_status *status = runner.parameters->status;
+
+	host_lock(&runner.machine.lock);
+	status->can_tell = pc_ask_guest(&runner.machine);
+	write_counts(&status->counted);
+	host_unlock(&runner.machine.lock);
+}
+
 static void take_signals(void)
 {
 	struct signalfd_siginfo info;
 	while (read(runner.signals, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGUSR1)
 			pc_power_button(&runner.machine);
+		else if (info.ssi_signo == SIGURG)
+			answer_counts();
 		else
 			machine_end(&runner.machine, MACHINE_STOPPED, 0);
 	}

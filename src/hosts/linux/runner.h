@@ -6,6 +6,7 @@
 #ifndef HOSTS_LINUX_RUNNER_H
 #define HOSTS_LINUX_RUNNER_H
 
+#include "boards/pc.h"
 #include "boot/boot.h"
 #include "control/config.h"
 
@@ -25,6 +26,9 @@ enum lodge_exit_status {
  */
 struct runner_status {
 	u32 panics; /* how often the guest's kernel said that it panicked */
+	/* How often SIGURG has been answered; and the guest has told of its memory, which it is asked at each SIGURG where it can. */
+	u32 counted, told, can_tell;
+	struct pc_counts counts;
 };
 #define RUNNER_STATUS_BYTES 4096
 
@@ -52,7 +56,8 @@ struct runner_parameters {
  * flags the front restores); 2 is for messages; config.gdb_fd is a listening socket or -1. config.ready_fd, unless -1, gets one byte once the
  * guest is loaded, after the notice, and is closed.
  *
- * Signals from the front: SIGUSR1 presses the power button; SIGUSR2 stops the machine (status 1). SIGTERM, SIGINT, SIGHUP, SIGQUIT,
+ * Signals from the front: SIGUSR1 presses the power button; SIGUSR2 stops the machine (status 1); SIGURG, from whoever wants to know, has
+ * the counts in the status written anew. SIGTERM, SIGINT, SIGHUP, SIGQUIT,
  * SIGTSTP, SIGTTIN, SIGTTOU and SIGPIPE come in ignored and stay so: the front has had them already. The front's death kills the runner.
  */
 int runner_run(const struct runner_parameters *parameters);
