@@ -33,9 +33,10 @@ struct net_backend {
 	void (*set_offload)(void *context, bool checksum, bool tcp4, bool tcp6);
 	void *context;
 	bool can_offload; /* takes frames that want checksums and segmentation */
-	bool is_trusted;  /* the checksums of what it gives are good */
-	u16 mtu;	  /* the largest IP packet; 0: does not say */
-	bool link_is_up;  /* at the start */
+	bool takes_large; /* takes packets of any size, whatever the MTU: what the guest wants cut goes whole */
+	bool is_trusted; /* the checksums of what it gives are good */
+	u16 mtu;	 /* the largest IP packet; 0: does not say */
+	bool link_is_up; /* at the start */
 };
 
 /* What the device gives to the place. All with machine->lock held. */

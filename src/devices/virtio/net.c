@@ -77,6 +77,7 @@ static bool send_chain(struct virtio_net *net)
 		net->dropped_frames++;
 		return true;
 	}
+	/* What is to be cut and is not has its checksum as a whole: that is what the driver has begun. */
 	if (!net->backend->can_offload)
 		net_complete_checksum(&header.offload, net->frame, (u32)bytes);
 	if (!net->backend->send(net->backend->context,
@@ -339,8 +340,9 @@ static u64 offered_features(const struct net_backend *backend)
 		FEATURE_CTRL_VQ | FEATURE_MQ;
 
 	if (backend->can_offload)
-		features |= FEATURE_GUEST_CSUM | FEATURE_GUEST_TSO4 | FEATURE_GUEST_TSO6 |
-			FEATURE_HOST_TSO4 | FEATURE_HOST_TSO6;
+		features |= FEATURE_GUEST_CSUM | FEATURE_GUEST_TSO4 | FEATURE_GUEST_TSO6;
+	if (backend->can_offload || backend->takes_large)
+		features |= FEATURE_HOST_TSO4 | FEATURE_HOST_TSO6;
 	if (backend->is_trusted)
 		features |= FEATURE_GUEST_CSUM;
 	if (backend->mtu)

@@ -289,6 +289,7 @@ bool net_port_init(struct net_port *port, const char *name, int fd, bool is_tap)
 		.set_offload = is_tap ? tap_set_offload : NULL,
 		.context = port,
 		.can_offload = is_tap,
+		.takes_large = !is_tap,
 		.is_trusted = !is_tap,
 		.mtu = is_tap ? 0 : SOCKET_MTU,
 		.link_is_up = true,

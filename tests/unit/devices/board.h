@@ -122,7 +122,7 @@ static bool board_load_boot(struct machine *machine, void *context)
 struct board_options {
 	bool read_only;		/* the disk */
 	bool console_is_virtio; /* not serial0 */
-	bool net_offloads, net_is_trusted;
+	bool net_offloads, net_takes_large, net_is_trusted;
 };
 
 static unused struct board *board_create_with(unsigned vcpus, struct board_options options)
@@ -164,6 +164,7 @@ static unused struct board *board_create_with(unsigned vcpus, struct board_optio
 	fake_vsock_init(&board->vsock);
 	fake_vhost_init(&board->vhost);
 	board->net.backend.can_offload = options.net_offloads;
+	board->net.backend.takes_large = options.net_takes_large;
 	board->net.backend.is_trusted = options.net_is_trusted;
 	memset(board->ram, 0, BOARD_RAM_BYTES);
 	board->output_room = sizeof(board->output);

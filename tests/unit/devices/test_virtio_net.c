@@ -28,6 +28,12 @@ static int setup_offloads(void **state)
 	return 0;
 }
 
+static int setup_large(void **state)
+{
+	*state = board_create_with(1, (struct board_options){.net_takes_large = true});
+	return 0;
+}
+
 static int setup_trusted(void **state)
 {
 	*state = board_create_with(1, (struct board_options){.net_is_trusted = true});
@@ -165,6 +171,32 @@ static void offloads_go_to_a_place_that_takes_them(void **state)
 	assert_dropped(&driver, offload, 20000);
 	offload.segmentation = NET_TCP4;
 	offload.segment_bytes = 0;
+	assert_dropped(&driver, offload, 20000);
+}
+
+/* The sum of all of it, which the driver has begun with zero here. */
+static void a_place_that_takes_large_packets_gets_them_whole(void **state)
+{
+	struct board *board = *state;
+	struct driver driver = start_queue(board, TRANSMIT, FEATURE_CSUM | FEATURE_HOST_TSO4);
+	struct net_offload offload = {.flags = NET_NEEDS_CHECKSUM,
+		.segmentation = NET_TCP4,
+		.header_bytes = 54,
+		.segment_bytes = 1448,
+		.checksum_start = 34,
+		.checksum_offset = 16};
+
+	assert_false(offered(&driver) & FEATURE_GUEST_TSO4);
+	memset(ram(&driver, FRAME), 0, 20000);
+	poke(&driver, FRAME + 19998, 0x0201, 2);
+	set_header(&driver, offload);
+	send(&driver, 20000);
+	assert_int_equal(board->net.bytes, 20000);
+	assert_int_equal(board->net.offload.segmentation, NET_WHOLE);
+	assert_int_equal(board->net.offload.flags, 0);
+	assert_int_equal(board->net.frame[50], 0xfe);
+	assert_int_equal(board->net.frame[51], 0xfd);
+	offload.segmentation = NET_TCP6; /* not agreed on */
 	assert_dropped(&driver, offload, 20000);
 }
 
@@ -505,12 +537,15 @@ static void anything_a_driver_may_do_ends_in_a_reset_at_worst(void **state)
 #define offloads_test(function) \
 	cmocka_unit_test_setup_teardown(function, setup_offloads, board_teardown)
 
+#define large_test(function) cmocka_unit_test_setup_teardown(function, setup_large, board_teardown)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		board_test(it_says_what_it_is),
 		board_test(a_frame_goes_out),
 		board_test(a_checksum_is_put_in_where_the_place_does_not),
+		large_test(a_place_that_takes_large_packets_gets_them_whole),
 		offloads_test(offloads_go_to_a_place_that_takes_them),
 		board_test(a_frame_that_cannot_be_is_dropped),
 		board_test(a_frame_that_has_no_room_waits),
