@@ -105,7 +105,7 @@ static void aside_emit(struct build *b, struct aside *aside)
 		stretch_emit_aside(b, aside);
 		return;
 	}
-	if (aside->kind == ASIDE_EDGE || aside->kind == ASIDE_NEXT)
+	if (aside->kind == ASIDE_EDGE || aside->kind == ASIDE_STI || aside->kind == ASIDE_NEXT)
 		b->edges[aside->edge].unlinked = b->code->at;
 	if (aside->undo_stack)
 		emit_lea(b->code, rsp, place_base(rsp, aside->undo_stack));
@@ -127,6 +127,9 @@ static void aside_emit(struct build *b, struct aside *aside)
 							   : t->thunk_x87_load);
 		emit_back(b, aside);
 		break;
+	case ASIDE_STI:
+		emit_other_flag(b, RFLAGS_IF, false);
+		/* fall through */
 	case ASIDE_EDGE:
 		emit_edge(b, aside);
 		/* fall through */

@@ -11,6 +11,7 @@ enum aside_kind {
 	ASIDE_INSN,    /* the instruction by the interpreter's semantics, and back */
 	ASIDE_LEAVE,   /* the same, and to the run loop */
 	ASIDE_EDGE,    /* the same by an edge, which may be linked */
+	ASIDE_STI,     /* the same, which is undone first */
 	ASIDE_NEXT,    /* no instruction: to the run loop at offset_next, by an edge */
 	ASIDE_LIMIT,   /* counted: to the run loop before the block */
 	ASIDE_FPU,     /* the FPU state is not in the host's registers */
@@ -120,6 +121,9 @@ struct aside *check_open(struct build *b, enum aside_kind kind);
 struct place stretch_operand(struct build *b);
 void stretch_emit_aside(struct build *b, const struct aside *aside);
 
+/* Sets or clears a bit of cpu->other_flags. EFLAGS are spoilt. */
+void emit_other_flag(struct build *b, u32 flag, bool is_set);
+
 /* LEA of the current instruction's address into a host register. */
 void emit_address(struct build *b, unsigned to);
 
@@ -137,6 +141,7 @@ bool build_copy(struct build *b);    /* copied with other registers */
 bool build_special(struct build *b); /* implied registers */
 bool build_stack(struct build *b);
 bool build_branch(struct build *b);
+bool build_system(struct build *b);
 bool build_x87(struct build *b);
 /* By the interpreter's semantics. */
 void build_helper(struct build *b);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Instructions of class copy with registers that the encoding implies, or that need no code at all. */
 #include "engines/translator/build.h"
-#include "x86/features.h"
 
 static bool is_whole(u8 location)
 {
@@ -337,33 +336,6 @@ static bool build_carry(struct build *b)
 	return true;
 }
 
-/* ---- STAC and CLAC: a copy from or to user memory has both --------------------------------------- */
-
-/* What the semantics do when CPL is 0 and SMAP is on; the block ends all the same, and the next one follows. */
-static bool build_access_flag(struct build *b)
-{
-	bool is_set = b->insn->modrm == 0xcb;
-	unsigned mode = is_set ? TLB_SUPERVISOR_USER_OK : TLB_SUPERVISOR;
-	struct code *code = b->code;
-	if (b->block->is_user)
-		return false;
-	flags_clobber(code, &b->flags);
-	struct aside *aside = aside_open(b, ASIDE_LEAVE);
-	emit_op_rm(code, 0x80, false, 7, place_vcpu(OFFSET_OF(cpl)));
-	emit_8(code, 0);
-	aside_jump(aside, emit_jcc(code, 5));
-	emit_op_rm(code, 0xf7, false, 0, place_vcpu(OFFSET_OF(cr4)));
-	emit_32(code, (u32)CR4_SMAP);
-	aside_jump(aside, emit_jcc(code, 4));
-	emit_op_rm(code, 0x81, false, is_set ? 1 : 4, place_vcpu(OFFSET_OF(other_flags)));
-	emit_32(code, is_set ? RFLAGS_AC : ~(u32)RFLAGS_AC);
-	emit_op_rm(code, 0xc6, false, 0, place_vcpu(OFFSET_OF(tlb_mode)));
-	emit_8(code, mode);
-	emit_load(code, HOST_SCRATCH, place_vcpu(OFFSET_OF(tlb.by_mode) + 8 * (i32)mode));
-	emit_store(code, place_vcpu(OFFSET_OF(data_tlb)), HOST_SCRATCH);
-	return true;
-}
-
 /* ---- which is it --------------------------------------------------------------------------------- */
 
 static bool build_special_1(struct build *b)
@@ -435,8 +407,6 @@ bool build_special(struct build *b)
 	if (is_division(b->insn, row))
 		return (is_memory(b->insn) ? b->insn->flags & INSN_FLAT : is_whole(b->insn->rm)) &&
 			build_divide(b);
-	if (row->feature == FEATURE_SMAP)
-		return build_access_flag(b);
 	if (row->class != ROW_CLASS_COPY)
 		return false;
 	return row->map == 0 ? build_special_1(b) : row->map == 1 && build_special_0f(b);

@@ -73,8 +73,8 @@ void build_insn(struct build *b)
 	if (b->insn->flags & INSN_ENDS_BLOCK)
 		x87_pointers_store(b->code, &b->x87);
 	if (b->insn->row == ROW_INVALID ||
-		(!build_stack(b) && !build_branch(b) && !build_x87(b) && !build_copy(b) &&
-			!build_special(b) && !build_empty(b)))
+		(!build_stack(b) && !build_branch(b) && !build_system(b) && !build_x87(b) &&
+			!build_copy(b) && !build_special(b) && !build_empty(b)))
 		build_helper(b);
 }
 

@@ -246,6 +246,8 @@ static void all_that_is_emitted_passes(void **state)
 #define JMP_RAX "ffe0"
 #define CALL_RBX "ffd3"
 #define STAC "0f01cb"
+#define SWAPGS "0f01f8"
+#define STI "fb"
 #define CALL_FAR "e800100000" /* to another page */
 #define JNE "7500"
 #define DIV "48f7f6"  /* div rsi */
@@ -509,6 +511,16 @@ static const struct fault {
 		"host address", OFFSET_REGISTER(R13)},
 	{"CPL is written", STAC, "65c60425????????02", "65c60425@@@@@@@@02",
 		"not for translated code", OFFSET_OF(cpl)},
+	/* other system instructions */
+	{"SWAPGS with another MSR", SWAPGS, "6548890425????????", "6548890425@@@@@@@@",
+		"not for translated code", OFFSET_OF(msrs.lstar)},
+	{"SWAPGS of the host's stack", SWAPGS, "65488b0425????????", "65488b0425@@@@@@@@",
+		"not for translated code", OFFSET_WORD(WORD_HOST_RSP)},
+	{"another segment's base after SWAPGS", SWAPGS "6548890b", "6548030c25????????",
+		"6548030c25@@@@@@@@", "another address", OFFSET_SEGMENT_BASE(SEGMENT_FS), 0, 1},
+	{"STI changes the privilege level", STI, "65810c25????????", "65810c25@@@@@@@@",
+		"not for translated code", OFFSET_OF(cpl)},
+	{"STI goes on without its edge", STI, "e9????????", NOP5, "nothing follows|no jump"},
 	/* edges */
 	{"another page without the key's comparison", CALL_FAR, "e305e9????????", "90" NOP6,
 		"without its key"},
