@@ -245,19 +245,9 @@ static void add_push_or_pop(struct draft *draft)
 }
 
 /* The translator makes one check for several of these. */
-static void add_neighbours(struct draft *draft)
+static void add_near_items(struct draft *draft, const u8 *bases, u8 index, unsigned left)
 {
-	u8 bases[2] = {below(draft, 16), below(draft, 16)};
-	u8 index = chance(draft, 25) ? below(draft, 16) : 4;
-	for (unsigned i = 0; i < 2; i++)
-		add_move_immediate(draft, bases[i],
-			DATA_LINEAR +
-				(chance(draft, 50) ? below(draft, 240) * 16u + 0x1000
-						   : 0x1000u * (1 + below(draft, 4)) -
-							below(draft, 250)));
-	if (index != 4)
-		add_move_immediate(draft, index, below(draft, 16));
-	for (unsigned left = 3 + below(draft, 9); left; left--) {
+	for (; left; left--) {
 		unsigned choice = below(draft, 100);
 		if (choice < 65)
 			add_near_access(draft, bases[below(draft, 2)], index);
@@ -268,6 +258,41 @@ static void add_neighbours(struct draft *draft)
 		else
 			add_arithmetic(draft);
 	}
+}
+
+static void add_base(struct draft *draft, u8 base)
+{
+	u64 near_end = 0x1000u * (1 + below(draft, 4)) - below(draft, 250);
+	u64 anywhere = 0x1000 + below(draft, 240) * 16u;
+	add_move_immediate(draft, base, DATA_LINEAR + (chance(draft, 50) ? near_end : anywhere));
+}
+
+/* dec counter; jnz back, the same register that the rounds leave alone, mostly. */
+static void add_rounds(struct draft *draft, const u8 *bases, u8 index)
+{
+	u8 counter = below(draft, 16);
+	add_move_immediate(draft, counter, 1 + below(draft, 60));
+	u8 target = (u8)draft->count;
+	add_near_items(draft, bases, index, 1 + below(draft, 6));
+	u8 step[] = {0x48 | counter >> 3, 0x83, 0xe8 | (counter & 7), 1};
+	item_add(draft, step, sizeof(step));
+	struct item *item = item_add(draft, "\x0f\x85\0\0\0\0", 6);
+	item->relative_bytes = 4;
+	item->target = target;
+}
+
+static void add_neighbours(struct draft *draft)
+{
+	u8 bases[2] = {below(draft, 16), below(draft, 16)};
+	u8 index = chance(draft, 25) ? below(draft, 16) : 4;
+	add_base(draft, bases[0]);
+	add_base(draft, bases[1]);
+	if (index != 4)
+		add_move_immediate(draft, index, below(draft, 16));
+	if (chance(draft, 35))
+		add_rounds(draft, bases, index);
+	else
+		add_near_items(draft, bases, index, 3 + below(draft, 9));
 }
 
 /* ---- the rows' instructions ---------------------------------------------------------------------- */

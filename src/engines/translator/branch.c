@@ -122,6 +122,7 @@ static bool build_jcc(struct build *b)
 	u32 not_taken = emit_jcc(b->code, (b->insn->opcode & 15) ^ 1);
 	build_edge_to(b, relative_target(b), ASIDE_EDGE, 0);
 	jump_over(b, not_taken);
+	stretch_end_loop(b);
 	build_edge_to(b, b->offset_next, ASIDE_EDGE, 0);
 	b->ends = true;
 	return true;

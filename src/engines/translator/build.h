@@ -90,6 +90,7 @@ struct build_mark {
 	struct flags flags;
 	struct x87_pointers x87;
 };
+void build_mark(const struct build *b, struct build_mark *mark);
 void build_rewind(struct build *b, const struct build_mark *mark);
 
 /* The current instruction, alone or within a stretch. */

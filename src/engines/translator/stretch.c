@@ -45,7 +45,7 @@ static struct place word_of(unsigned group)
 struct place stretch_operand(struct build *b)
 {
 	struct stretch *s = &b->stretch;
-	unsigned number = s->group[b->index];
+	unsigned number = s->group[s->position];
 	const struct group *group = &s->groups[number];
 	if (s->held != number) {
 		/* Something has taken HOST_ADDRESS in between. */
@@ -54,7 +54,7 @@ struct place stretch_operand(struct build *b)
 		emit_load(b->code, HOST_ADDRESS, word_of(number));
 		s->held = (u8)number;
 	}
-	return place_base(HOST_ADDRESS, s->displacement[b->index] - group->address.displacement);
+	return place_base(HOST_ADDRESS, s->displacement[s->position] - group->address.displacement);
 }
 
 /* HOST_ADDRESS points to the first byte afterwards. */
@@ -70,29 +70,74 @@ static void emit_group(struct build *b, struct aside *aside, unsigned number)
 
 /* ---- the instructions ---------------------------------------------------------------------------- */
 
-static void next_insn(struct build *b)
+static void go_to(struct build *b, u32 index, u32 offset_next)
 {
-	b->index++;
-	b->insn++;
-	b->offset_next += b->insn->length;
-	if (!b->stretch.is_off)
-		b->insn_at[b->index] = b->code->at;
+	b->index = index;
+	b->insn = &b->block->insns[index];
+	b->offset_next = offset_next;
 }
 
-static void emit_insns(struct build *b)
+static void next_insn(struct build *b)
 {
-	for (;;) {
-		if (!leaves_stack(b->insn))
-			stack_settle(b);
-		build_insn(b);
-		if (b->index + 1 == b->stretch.end || b->stretch.is_broken)
-			break;
+	go_to(b, b->index + 1, b->offset_next + b->insn[1].length);
+}
+
+static void emit_insn(struct build *b)
+{
+	struct stretch *s = &b->stretch;
+	if (s->position < s->count)
+		b->insn_at[b->index] = b->code->at;
+	if (!leaves_stack(b->insn))
+		stack_settle(b);
+	build_insn(b);
+	s->position++;
+}
+
+/* A round's end, but for the last: the loop's branch, the other way round. All of them find the flags as its last comparison left them. */
+static void emit_exit(struct build *b)
+{
+	struct stretch *s = &b->stretch;
+	const struct insn *branch = &b->block->insns[b->block->count - 1];
+	flags_to_host(b->code, &b->flags);
+	s->is_broken |= b->flags.in_memory;
+	s->exits[s->exit_count++] = emit_jcc(b->code, (branch->opcode & 15) ^ 1);
+}
+
+/* The current instruction is the last one afterwards, or the one that broke it. */
+static void emit_round(struct build *b)
+{
+	emit_insn(b);
+	for (u32 left = b->stretch.count - 1; left && !b->stretch.is_broken; left--) {
 		next_insn(b);
+		emit_insn(b);
 	}
 	stack_settle(b);
 }
 
-/* An access that was not foreseen has come back from the semantics: the checks may not hold any more. */
+static void emit_rounds(struct build *b)
+{
+	struct stretch *s = &b->stretch;
+	u32 index = b->index, offset_next = b->offset_next;
+	s->position = s->exit_count = 0;
+	emit_round(b);
+	for (u32 round = 1; round < s->rounds && !s->is_broken; round++) {
+		emit_exit(b);
+		go_to(b, index, offset_next);
+		emit_round(b);
+	}
+	s->is_broken |= s->rounds > 1 && b->flags.in_memory;
+}
+
+void stretch_end_loop(struct build *b)
+{
+	for (u32 i = 0; i < b->stretch.exit_count; i++)
+		code_patch(b->code, b->stretch.exits[i], b->code->at);
+	b->stretch.exit_count = 0;
+}
+
+/* ---- all of it ----------------------------------------------------------------------------------- */
+
+/* An access that was not foreseen would come back from the semantics, and the checks might not hold any more. */
 static bool has_asides(const struct build *b, unsigned from)
 {
 	for (unsigned i = from; i < b->aside_count; i++)
@@ -102,55 +147,67 @@ static bool has_asides(const struct build *b, unsigned from)
 	return false;
 }
 
+/* What is accessed first is checked last: HOST_ADDRESS has it then. */
+static void emit_groups(struct build *b, struct aside *aside)
+{
+	struct stretch *s = &b->stretch;
+	const u8 *first = s->group;
+	while (*first == NO_GROUP)
+		first++;
+	for (unsigned i = 0; i < s->group_count; i++)
+		if (i != *first)
+			emit_group(b, aside, i);
+	emit_group(b, aside, *first);
+}
+
 /* False: another plan is needed. */
 static bool emit_stretch(struct build *b)
 {
 	struct stretch *s = &b->stretch;
-	unsigned first = s->group[b->index];
+	s->is_broken = false;
+	s->stack = 0;
 	if (s->fpu)
 		build_fpu(b, s->fpu);
 	flags_clobber(b->code, &b->flags);
 	struct aside *aside = aside_open(b, ASIDE_STRETCH);
 	aside->index = b->index;
-	aside->count = s->end - b->index;
+	aside->count = s->count;
 	aside->fpu_live = b->fpu_live;
-	for (unsigned i = 0; i < s->group_count; i++)
-		if (i != first)
-			emit_group(b, aside, i);
-	emit_group(b, aside, first);
+	emit_groups(b, aside);
 	s->is_active = true;
 	unsigned asides = b->aside_count;
-	emit_insns(b);
+	emit_rounds(b);
 	s->is_active = false;
 	s->is_broken |= has_asides(b, asides);
 	aside_close(b, aside);
 	return !s->is_broken;
 }
 
+/*
+ * What did not become one is planned anew: with all groups kept where that was the reason, else with fewer instructions, of
+ * a loop as no loop.
+ */
 bool stretch_build(struct build *b)
 {
 	struct stretch *s = &b->stretch;
-	struct build_mark mark = {.index = b->index,
-		.offset_next = b->offset_next,
-		.code_at = b->code->at,
-		.flags = b->flags,
-		.fpu_live = b->fpu_live,
-		.x87 = b->x87,
-		.aside_count = b->aside_count,
-		.edge_count = b->edge_count};
+	struct build_mark mark;
+	bool is_loop = !b->index && !b->translator->is_counted;
 	u32 limit = b->block->count;
+	build_mark(b, &mark);
 	s->keeps_all = false;
-	while (!s->is_off && stretch_plan(s, b->block, b->index, b->offset_next, limit)) {
-		s->stack = 0;
-		s->is_broken = false;
+	for (;;) {
+		is_loop = is_loop && stretch_plan_loop(s, b->block);
+		if (!is_loop && !stretch_plan(s, b->block, b->index, b->offset_next, limit))
+			return false;
 		bool kept_all = s->keeps_all;
 		if (emit_stretch(b))
 			return true;
-		if (s->keeps_all == kept_all)
+		if (s->keeps_all == kept_all && is_loop)
+			is_loop = s->keeps_all = false;
+		else if (s->keeps_all == kept_all)
 			limit = b->index;
 		build_rewind(b, &mark);
 	}
-	return false;
 }
 
 /* ---- each by itself ------------------------------------------------------------------------------ */
@@ -164,23 +221,20 @@ static void settle_flags(struct build *b, const struct flags *after)
 		flags_to_memory(b->code, &b->flags);
 }
 
+/* Of a loop one round, up to the branch at its end. */
 void stretch_emit_aside(struct build *b, const struct aside *aside)
 {
 	unsigned index = b->index;
-	b->index = aside->index;
-	b->insn = aside->insn;
-	b->offset_next = aside->offset_next;
 	b->flags = aside->before;
 	b->fpu_live = aside->fpu_live;
 	b->x87 = aside->x87;
 	b->ends = false;
-	b->stretch.is_off = true;
-	for (u32 i = 0; i < aside->count; i++) {
-		if (i)
-			next_insn(b);
+	go_to(b, aside->index, aside->offset_next);
+	build_insn(b);
+	for (u32 i = 1; i < aside->count; i++) {
+		next_insn(b);
 		build_insn(b);
 	}
-	b->stretch.is_off = false;
 	b->index = index;
 	if (b->ends)
 		return;

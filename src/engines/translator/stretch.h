@@ -21,7 +21,10 @@ struct address {
 };
 
 #define NO_GROUP 0xff
-#define GROUP_SPAN 256 /* bytes that one check is made for, at most */
+/* Bytes that one check is made for, at most: with more too many would lie over a page's end. */
+#define GROUP_SPAN 256
+#define GROUP_SPAN_LOOP 512
+#define ROUNDS_MAX 8 /* of a loop, in one stretch */
 
 /* Accesses near each other. */
 struct group {
@@ -38,17 +41,21 @@ struct group {
 struct stretch {
 	bool is_active; /* its instructions are being translated: their operands have been checked */
 	bool is_broken; /* an instruction needs more than that */
-	bool is_off;	/* each by itself */
 	bool keeps_all; /* every group is used later */
 	u8 fpu;		/* enum fpu_live that it needs */
 	u8 held;	/* group whose host address HOST_ADDRESS has, or NO_GROUP */
 	u8 group_count;
-	u32 end;   /* number of the instruction behind it */
-	i32 stack; /* what RSP has still to be moved by */
+	u32 count;  /* instructions of the block; of a loop: without the branch at its end */
+	u32 rounds; /* how often they come in it: 1, or of a loop several times */
+	i32 stack;  /* what RSP has still to be moved by */
 	struct group groups[PLACES];
-	/* Of instructions by their number in the block. */
+	/* Of the current instruction in all rounds, and what each accesses. */
+	u32 position;
 	u8 group[BLOCK_INSNS_MAX];
 	i32 displacement[BLOCK_INSNS_MAX];
+	/* Where a loop is left, but for its last round's end: displacements. */
+	u32 exit_count;
+	u32 exits[ROUNDS_MAX];
 };
 
 struct build;
@@ -58,6 +65,9 @@ struct address address_of(const struct insn *insn, u32 offset_next);
 /* Plans one that begins with the block's instruction `begin` and ends before `limit`; false: nothing would be gained. */
 bool stretch_plan(
 	struct stretch *stretch, const struct block *block, u32 begin, u32 offset_next, u32 limit);
+
+/* Plans several rounds of a block that is a loop, as many as can be checked together; false: there are not even two. */
+bool stretch_plan_loop(struct stretch *stretch, const struct block *block);
 
 /* What an instruction of the form that copy.c translates asks of memory and FPU. */
 struct copied {
@@ -71,6 +81,8 @@ bool copied_get(struct copied *copied, const struct insn *insn);
 
 /* Translates as many instructions as there are in one; false: there is none here. */
 bool stretch_build(struct build *b);
+/* Behind the branch at the block's end, where it is not taken: to there a loop's stretch is left. */
+void stretch_end_loop(struct build *b);
 /* HOST_ADDRESS gets another value. */
 void stretch_lose_address(struct build *b);
 /* RSP moves by delta; not yet in the host's register, if it may wait. */

@@ -5,6 +5,7 @@
 #include "x86/decode/rows.h"
 
 #define STRETCH_MAX 32	   /* instructions */
+#define LOOP_MAX 48	   /* of all rounds */
 #define FAR_AWAY (1 << 28) /* sums stay below 2^31 */
 
 /* A guest register's value: what one was when the stretch began, and a constant. */
@@ -16,7 +17,9 @@ struct origin {
 struct plan {
 	struct stretch *stretch;
 	struct origin origins[16];
+	i32 span;
 	u8 group_count;
+	u8 fpu;
 };
 
 /* An instruction's access. */
@@ -277,8 +280,8 @@ static bool is_same(const struct address *a, const struct address *b)
 		a->segment == b->segment;
 }
 
-/* Where the group would end, and begin, with it: still one check? */
-static bool fits(const struct group *group, const struct use *use)
+/* One check for the group and it? */
+static bool fits(const struct group *group, const struct use *use, i32 span)
 {
 	i32 at = use->address.displacement, align = use->copied.align;
 	if (!is_same(&group->address, &use->address))
@@ -288,7 +291,7 @@ static bool fits(const struct group *group, const struct use *use)
 		return false;
 	i32 first = MIN(at, group->address.displacement),
 	    end = MAX(at + use->copied.bytes, group->end);
-	return end - first <= GROUP_SPAN;
+	return end - first <= span;
 }
 
 static void join(struct group *group, const struct use *use)
@@ -309,7 +312,7 @@ static u8 group_get(struct plan *plan, const struct use *use)
 {
 	struct group *groups = plan->stretch->groups;
 	for (u8 i = 0; i < plan->group_count; i++)
-		if (fits(&groups[i], use))
+		if (fits(&groups[i], use, plan->span))
 			return i;
 	if (plan->group_count == PLACES)
 		return NO_GROUP;
@@ -329,55 +332,65 @@ static void group_finish(struct group *group)
 }
 
 /* Which groups are returned to after another one. */
-static void note_later(struct stretch *stretch, u32 begin)
+static void note_later(struct stretch *stretch)
 {
-	u8 held = stretch->group[begin];
+	u8 held = NO_GROUP;
 	for (unsigned i = 0; i < stretch->group_count; i++)
 		stretch->groups[i].is_used_later = stretch->keeps_all;
-	for (u32 i = begin; i < stretch->end; i++) {
+	for (u32 i = 0; i < stretch->count * stretch->rounds; i++) {
 		if (stretch->group[i] == NO_GROUP || stretch->group[i] == held)
 			continue;
+		stretch->groups[stretch->group[i]].is_used_later |= held != NO_GROUP;
 		held = stretch->group[i];
-		stretch->groups[held].is_used_later = true;
 	}
 }
 
 /* ---- all of it ----------------------------------------------------------------------------------- */
 
-static void plan_begin(struct plan *plan, struct stretch *stretch)
+static void plan_begin(struct plan *plan, struct stretch *stretch, i32 span)
 {
+	memset(plan, 0, sizeof(*plan));
 	plan->stretch = stretch;
-	plan->group_count = 0;
+	plan->span = span;
 	for (u8 guest = 0; guest < 16; guest++)
 		plan->origins[guest] = (struct origin){.guest = guest};
-	stretch->end = 0;
-	stretch->fpu = 0;
+	stretch->count = 0;
+	stretch->rounds = 1;
 }
 
 /* One instruction more; false: it does not belong to the stretch. */
-static bool plan_add(struct plan *plan, const struct insn *insn, u32 number, u32 offset_next,
-	struct use *use, u8 *fpu)
+static bool plan_add(
+	struct plan *plan, const struct insn *insn, u32 position, u32 offset_next, struct use *use)
 {
 	struct stretch *stretch = plan->stretch;
 	if (!use_get(use, insn, offset_next))
 		return false;
-	*fpu |= use->copied.fpu;
-	stretch->group[number] = NO_GROUP;
+	plan->fpu |= use->copied.fpu;
+	stretch->group[position] = NO_GROUP;
 	if (!use->copied.bytes)
 		return true;
 	u8 group = resolve(plan, &use->address) ? group_get(plan, use) : NO_GROUP;
 	if (group == NO_GROUP)
 		return false;
-	stretch->group[number] = group;
-	stretch->displacement[number] = use->address.displacement;
+	stretch->group[position] = group;
+	stretch->displacement[position] = use->address.displacement;
 	join(&stretch->groups[group], use);
-	/* It ends behind the last access that another one's check is good for. */
-	if (stretch->groups[group].count > 1) {
-		stretch->end = number + 1;
-		stretch->group_count = plan->group_count;
-		stretch->fpu = *fpu;
-	}
 	return true;
+}
+
+/* So far it goes. */
+static void plan_extend(const struct plan *plan, u32 count)
+{
+	plan->stretch->count = count;
+	plan->stretch->group_count = plan->group_count;
+	plan->stretch->fpu = plan->fpu;
+}
+
+static void plan_finish(struct stretch *stretch)
+{
+	for (unsigned i = 0; i < stretch->group_count; i++)
+		group_finish(&stretch->groups[i]);
+	note_later(stretch);
 }
 
 bool stretch_plan(
@@ -385,21 +398,71 @@ bool stretch_plan(
 {
 	struct plan plan;
 	struct use use;
-	u8 fpu = 0;
-	limit = MIN(limit, MIN(block->count, begin + STRETCH_MAX));
-	plan_begin(&plan, stretch);
-	for (u32 i = begin; i < limit; i++) {
-		const struct insn *insn = &block->insns[i];
-		offset_next += i == begin ? 0 : insn->length;
-		if (!plan_add(&plan, insn, i, offset_next, &use, &fpu) || use.is_last ||
-			stretch->group[begin] == NO_GROUP)
+	u32 most = MIN(MIN(block->count, limit) - begin, (u32)STRETCH_MAX);
+	plan_begin(&plan, stretch, GROUP_SPAN);
+	for (u32 i = 0; i < most; i++) {
+		const struct insn *insn = &block->insns[begin + i];
+		offset_next += i ? insn->length : 0;
+		if (!plan_add(&plan, insn, i, offset_next, &use) || stretch->group[0] == NO_GROUP)
+			break;
+		/* It ends behind the last access that another one's check is good for. */
+		if (use.copied.bytes && stretch->groups[stretch->group[i]].count > 1)
+			plan_extend(&plan, i + 1);
+		if (use.is_last)
 			break;
 		note_effects(&plan, insn);
 	}
-	if (stretch->end <= begin || stretch->groups[stretch->group[begin]].count < 2)
+	if (!stretch->count || stretch->groups[stretch->group[0]].count < 2)
 		return false;
-	for (unsigned i = 0; i < stretch->group_count; i++)
-		group_finish(&stretch->groups[i]);
-	note_later(stretch, begin);
+	plan_finish(stretch);
 	return true;
+}
+
+/* ---- loops --------------------------------------------------------------------------------------- */
+
+static bool is_jcc(const struct insn *insn)
+{
+	const struct opcode_row *row = &opcode_rows[insn->row];
+	if (insn->row == ROW_INVALID || insn->operand_size != SIZE_64)
+		return false;
+	return row->map == 0 ? (insn->opcode & 0xf0) == 0x70
+			     : row->map == 1 && (insn->opcode & 0xf0) == 0x80;
+}
+
+/* A conditional jump to the block's own beginning ends it. */
+static bool is_loop(const struct block *block)
+{
+	const struct insn *last = &block->insns[block->count - 1];
+	return block->count > 1 && is_jcc(last) && last->immediate + block->bytes == 0;
+}
+
+static bool plan_rounds(struct stretch *stretch, const struct block *block, u32 rounds)
+{
+	struct plan plan;
+	struct use use;
+	u32 count = block->count - 1, position = 0;
+	plan_begin(&plan, stretch, GROUP_SPAN_LOOP);
+	for (u32 round = 0; round < rounds; round++) {
+		u32 offset_next = block->offset;
+		for (u32 i = 0; i < count; i++) {
+			offset_next += block->insns[i].length;
+			if (!plan_add(&plan, &block->insns[i], position++, offset_next, &use))
+				return false;
+			note_effects(&plan, &block->insns[i]);
+		}
+	}
+	plan_extend(&plan, count);
+	stretch->rounds = rounds;
+	plan_finish(stretch);
+	return plan.group_count;
+}
+
+bool stretch_plan_loop(struct stretch *stretch, const struct block *block)
+{
+	if (!is_loop(block))
+		return false;
+	for (u32 rounds = ROUNDS_MAX; rounds > 1; rounds /= 2)
+		if (rounds * (block->count - 1) <= LOOP_MAX && plan_rounds(stretch, block, rounds))
+			return true;
+	return false;
 }

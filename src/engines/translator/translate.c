@@ -128,6 +128,18 @@ static void build_count(struct build *b)
 	emit_store(code, place_vcpu(OFFSET_WORD(WORD_START)), HOST_SCRATCH);
 }
 
+void build_mark(const struct build *b, struct build_mark *mark)
+{
+	*mark = (struct build_mark){.index = b->index,
+		.offset_next = b->offset_next,
+		.code_at = b->code->at,
+		.flags = b->flags,
+		.fpu_live = b->fpu_live,
+		.x87 = b->x87,
+		.aside_count = b->aside_count,
+		.edge_count = b->edge_count};
+}
+
 void build_rewind(struct build *b, const struct build_mark *mark)
 {
 	b->index = mark->index;
@@ -140,12 +152,14 @@ void build_rewind(struct build *b, const struct build_mark *mark)
 	b->aside_count = mark->aside_count;
 	b->edge_count = mark->edge_count;
 	b->ends = false;
+	b->stretch.exit_count = 0;
 }
 
 static void build_body(struct build *b)
 {
 	const struct block *block = b->block;
 	b->offset_next = block->offset;
+	b->stretch.exit_count = 0;
 	for (b->index = 0; b->index < block->count && !b->ends; b->index++) {
 		b->insn = &block->insns[b->index];
 		b->offset_next += b->insn->length;

@@ -241,6 +241,8 @@ static void all_that_is_emitted_passes(void **state)
 #define PUSHES "505355"	       /* push rax, rbx, rbp */
 #define LOADS "488b03488b4b08" /* mov rax, [rbx]; mov rcx, [rbx+8] */
 #define MOVAPS2 "0f28030f284b10"
+/* again: mov rax, [rbx]; add rbx, 8; dec rdx; jnz again */
+#define LOOP "488b034883c30848ffca75f4"
 /* mov rax, [rbx]; mov [rsi], rax; mov rcx, [rbx+8]; mov [rsi+8], rcx */
 #define MIXED "488b03488906488b4b0848894e08"
 #define JMP_RAX "ffe0"
@@ -431,6 +433,10 @@ static const struct fault {
 		"unknown use"},
 	{"an address for reading, and a write", MIXED, "65488b0c25????????", "65488b0c25@@@@@@@@",
 		"reading was checked", OFFSET_WORD(WORD_PLACE), 0, 2},
+	{"a loop's rounds are checked for one only", LOOP, "4883c03f", "4883c007", "beyond"},
+	{"a loop's rounds without a jump to the miss", LOOP, "0f85????????488b49", NOP6 "488b49",
+		"before its tag"},
+	{"a loop's next round is behind what was checked", LOOP, "4c8b6938", "4c8b6940", "beyond"},
 	{"an address is kept over a call", MIXED, "e8????????", NULL, "no thunk", 0, 8},
 	{"a shift's place is another", SHIFT, "488d0419", "488d0411", "another address"},
 	{"a shift's place is lost before it", SHIFT, "4c89f1", "4889d8", "not checked"},
