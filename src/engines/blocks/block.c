@@ -452,6 +452,15 @@ static struct block *make_crossing(struct block_cache *cache, u64 linear,
 	return block;
 }
 
+/* Is that where the next bytes are? 32-bit code may end at CS's limit, or go on at address 0. */
+static bool goes_on_in_next_page(const struct cpu *cpu, u64 linear)
+{
+	if (cpu->code_size == SIZE_64)
+		return true;
+	return cpu->code_size == SIZE_32 && cpu->segments[SEGMENT_CS].limit == 0xffffffff &&
+		(u32)(linear | ~PAGE_MASK) != 0xffffffff;
+}
+
 /*
  * The one that is there already, or a new one. at->is_global becomes what both pages are. NULL: by single_insn.
  */
@@ -460,7 +469,8 @@ static struct block *crossing_get(
 {
 	struct cpu *cpu = cache->cpu;
 	struct code_location next;
-	if (cpu->code_size != SIZE_64 || PAGE_SIZE - (linear & ~PAGE_MASK) > CROSSING_BYTES ||
+	if (!goes_on_in_next_page(cpu, linear) ||
+		PAGE_SIZE - (linear & ~PAGE_MASK) > CROSSING_BYTES ||
 		!paging_code_page(cpu, (linear & PAGE_MASK) + PAGE_SIZE, &next))
 		return NULL;
 	if (block && block->next_page->physical != next.physical) {

@@ -32,7 +32,7 @@ struct block {
 	u8 insns_made;			 /* count before it was dropped */
 	bool is_user;			 /* found at CPL 3 */
 	struct code_page *page;
-	/* One instruction that goes on in another page (64-bit code only), and the next such block there. */
+	/* One instruction that goes on in another page (not in 16-bit code), and the next such block there. */
 	struct code_page *next_page;
 	struct block *next_crossing;
 	struct insn insns[];
@@ -131,8 +131,10 @@ static always_inline struct jump_entry *block_jump_entry(struct block_cache *cac
 static always_inline bool block_within_limit(const struct cpu *cpu, const struct block *block)
 {
 	u64 offset = (u32)cpu->regs[RIP];
-	return likely(cpu->code_size == SIZE_64) ||
-		offset + block->bytes - 1 <= cpu->segments[SEGMENT_CS].limit;
+	if (likely(cpu->code_size == SIZE_64))
+		return true;
+	unsigned bytes = block->next_page ? block->insns[0].length : block->bytes;
+	return offset + bytes - 1 <= cpu->segments[SEGMENT_CS].limit;
 }
 
 /* block_find_slow with the quick way before it. */
