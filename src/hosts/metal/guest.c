@@ -269,7 +269,21 @@ static u64 host_deadline(const struct machine *machine)
 	return deadline_ns == TIME_NEVER ? TIME_NEVER : deadline_ns - machine->clock.offset_ns;
 }
 
-/* Devices' events, in time. */
+static const char *ending(const struct machine *machine)
+{
+	static const char *const words[] = {
+		[MACHINE_POWER_OFF] = "powered off",
+		[MACHINE_RESET] = "was reset, and has no_reboot",
+		[MACHINE_SHUTDOWN] = "ended with a triple fault",
+		[MACHINE_EXIT_PORT] = "wrote to its exit port",
+		[MACHINE_STOPPED] = "was stopped",
+		[MACHINE_FAULT] = "was stopped because of a fault of lodge's own",
+	};
+	return machine->exit < ARRAY_SIZE(words) && words[machine->exit] ? words[machine->exit]
+									 : "ended";
+}
+
+/* Devices' events, in time; then the end. */
 static void loop_main(void *argument)
 {
 	struct guest *guest = argument;
@@ -278,6 +292,11 @@ static void loop_main(void *argument)
 		events_run(machine, clock_now_ns(&machine->clock));
 		host_signal_wait(&guest->changed, host_deadline(machine));
 	}
+	for (unsigned i = 0; i < machine->vcpu_count; i++)
+		if (guest->vcpus[i])
+			thread_join(guest->vcpus[i]);
+	console_line_flush(&guest->console);
+	console_say("%s %s", guest->config.name, ending(machine));
 }
 
 static void vcpu_main(void *argument)
@@ -299,31 +318,22 @@ enum status guest_start(struct guest *guest, struct error *error)
 
 	machine->reset(machine);
 	if (!guest->is_loaded)
-		return error_set(error, STATUS_INVALID, "%s", guest->boot_error.text);
+		return error_set(
+			error, STATUS_INVALID, "%s: it cannot be started", guest->config.name);
 	clock_start(&machine->clock);
-	guest->loop = thread_create(&loop);
-	for (unsigned i = 0; i < machine->vcpu_count && guest->loop; i++) {
+	for (unsigned i = 0; i < machine->vcpu_count; i++) {
 		vcpu.argument = machine->vcpus[i];
 		guest->vcpus[i] = thread_create(&vcpu);
 		if (!guest->vcpus[i])
 			machine_end(machine, MACHINE_FAULT, 0);
 	}
+	/* Last: it is who waits for the others. */
+	guest->loop = thread_create(&loop);
 	guest->has_started = guest->loop;
-	return guest->loop ? STATUS_OK : error_set(error, STATUS_NO_MEMORY, "out of memory");
-}
-
-static const char *ending(const struct machine *machine)
-{
-	static const char *const words[] = {
-		[MACHINE_POWER_OFF] = "powered off",
-		[MACHINE_RESET] = "was reset, and has no_reboot",
-		[MACHINE_SHUTDOWN] = "ended with a triple fault",
-		[MACHINE_EXIT_PORT] = "wrote to its exit port",
-		[MACHINE_STOPPED] = "was stopped",
-		[MACHINE_FAULT] = "was stopped because of a fault of lodge's own",
-	};
-	return machine->exit < ARRAY_SIZE(words) && words[machine->exit] ? words[machine->exit]
-									 : "ended";
+	if (guest->loop)
+		return STATUS_OK;
+	machine_end(machine, MACHINE_FAULT, 0);
+	return error_set(error, STATUS_NO_MEMORY, "%s: out of memory", guest->config.name);
 }
 
 void guest_wait(struct guest *guest)
@@ -331,11 +341,6 @@ void guest_wait(struct guest *guest)
 	if (!guest->has_started)
 		return;
 	thread_join(guest->loop);
-	for (unsigned i = 0; i < guest->machine.vcpu_count; i++)
-		if (guest->vcpus[i])
-			thread_join(guest->vcpus[i]);
-	console_flush();
-	console_say("%s %s", guest->config.name, ending(&guest->machine));
 }
 
 bool guest_has_succeeded(const struct guest *guest)

@@ -136,7 +136,12 @@ static void read_madt(const struct table *madt)
 
 /* ---- FADT and the DSDT's \_S5: ACPI 6.4, 5.2.9 and 7.4.2 ---- */
 
-enum fadt_field { FADT_DSDT = 40, FADT_PM1A_CONTROL = 64, FADT_PM1B_CONTROL = 68 };
+enum fadt_field {
+	FADT_DSDT = 40,
+	FADT_PM1A_CONTROL = 64,
+	FADT_PM1B_CONTROL = 68,
+	FADT_PM_TIMER = 76
+};
 
 #define AML_BYTE_PREFIX 0x0a
 #define AML_PACKAGE 0x12
@@ -171,10 +176,11 @@ static void read_sleep_types(const struct table *dsdt)
 static void read_fadt(const struct table *fadt)
 {
 	const u8 *from = (const u8 *)fadt;
-	if (fadt->bytes < FADT_PM1B_CONTROL + 4)
+	if (fadt->bytes < FADT_PM_TIMER + 4)
 		return;
 	power.pm1a_control = (u16)get_32(from + FADT_PM1A_CONTROL);
 	power.pm1b_control = (u16)get_32(from + FADT_PM1B_CONTROL);
+	power.pm_timer = (u16)get_32(from + FADT_PM_TIMER);
 	const struct table *dsdt = table_at(get_32(from + FADT_DSDT));
 	if (dsdt && power.pm1a_control)
 		read_sleep_types(dsdt);

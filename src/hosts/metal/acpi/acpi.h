@@ -22,6 +22,7 @@ struct acpi_interrupts {
 struct acpi_power {
 	bool has_sleep; /* S5 by the fixed registers */
 	u16 pm1a_control, pm1b_control;
+	u16 pm_timer; /* port; 0: none */
 	u8 sleep_type_a, sleep_type_b;
 };
 

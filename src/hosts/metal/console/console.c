@@ -15,8 +15,7 @@ static struct {
 	unsigned chosen;	   /* 0: all */
 	struct console_line *last; /* whose line is unfinished; NULL: none is */
 	bool escape_seen, has_interrupt;
-	struct host_signal work, idle;
-	u32 waits_for_idle; /* atomic */
+	struct host_signal work;
 	struct spinlock port;
 } console;
 
@@ -102,6 +101,7 @@ static bool carry(struct console_line *line, unsigned number)
 	}
 	if (!console.chosen || console.chosen == number)
 		put(piece, bytes);
+	__atomic_store_n(&line->shown, line->shown + bytes, __ATOMIC_RELEASE);
 	return true;
 }
 
@@ -174,8 +174,6 @@ static void console_main(void *argument)
 			has_left |= !offer(console.lines[i]);
 		if (has_done)
 			continue;
-		if (__atomic_load_n(&console.waits_for_idle, __ATOMIC_ACQUIRE))
-			host_signal_raise(&console.idle);
 		bool polls = !console.has_interrupt || has_left;
 		host_signal_wait(&console.work, polls ? host_time_ns() + POLL_NS : TIME_NEVER);
 	}
@@ -206,10 +204,9 @@ struct console_backend console_line_open(
 	return (struct console_backend){line_write, resume_input, line};
 }
 
-void console_flush(void)
+void console_line_flush(struct console_line *line)
 {
-	__atomic_store_n(&console.waits_for_idle, 1, __ATOMIC_RELEASE);
-	host_signal_raise(&console.work);
-	host_signal_wait(&console.idle, TIME_NEVER);
-	__atomic_store_n(&console.waits_for_idle, 0, __ATOMIC_RELEASE);
+	struct host_signal never = {0};
+	while (__atomic_load_n(&line->shown, __ATOMIC_ACQUIRE) != line->in)
+		host_signal_wait(&never, host_time_ns() + POLL_NS);
 }

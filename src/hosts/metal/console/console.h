@@ -24,6 +24,7 @@ struct console_line {
 	struct spinlock lock;	      /* the ring, device_waits */
 	u8 ring[CONSOLE_LINE_BYTES];
 	size_t in, out; /* ever written, ever taken */
+	size_t shown;	/* ever carried to the port; atomic */
 	bool device_waits;
 	/* The console thread's. */
 	u8 input[CONSOLE_INPUT_BYTES];
@@ -36,8 +37,8 @@ void console_start(void);
 /* Before the guests are started. */
 struct console_backend console_line_open(
 	struct console_line *line, const char *name, struct machine *machine);
-/* Returns when everything is written. */
-void console_flush(void);
+/* Returns when all that it has is written. On a thread. */
+void console_line_flush(struct console_line *line);
 
 /* A line of the hypervisor's own, "lodge-metal: " before it. At once, from any thread. */
 void console_say(const char *format, ...) format_like(1, 2);

@@ -3,7 +3,7 @@
 #ifndef HOSTS_METAL_TIME_TSC_H
 #define HOSTS_METAL_TIME_TSC_H
 
-/* Measures it against the 8254 timer, and reads the real-time clock. Once. */
+/* Measures it against ACPI's timer or the 8254, and reads the real-time clock. Once, after acpi_init. */
 void tsc_init(void);
 
 #endif
