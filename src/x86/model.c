@@ -9,7 +9,7 @@
 		F(SSE41) | F(SSE42) | F(POPCNT) | F(CX16) | F(LAHF64) | F(FXSR) | F(XSAVE) |    \
 		F(XSAVEOPT) | F(XSAVEC) | F(AES) | F(PCLMUL) | F(RDRAND) | F(RDTSCP) |          \
 		F(SYSCALL) | F(SYSENTER) | F(LM) | F(NX) | F(CLFLUSH) | F(INVPCID) | F(PCID) |  \
-		F(SMEP) | F(SMAP) | F(FSGSBASE) | F(PREFETCHW) | F(TSC) | F(MSR))
+		F(SMEP) | F(SMAP) | F(FSGSBASE) | F(PREFETCHW) | F(TSC) | F(MSR) | F(ERMS))
 
 /* x86-64-v3 as the psABI has it. */
 #define FEATURES_V3 \

@@ -45,10 +45,17 @@ static void what_a_host_lacks_is_named(void **state)
 	assert_string_equal(names, "FMA LZCNT");
 }
 
+/* Repeated string instructions run in bulk in every engine: guests do well to copy by them. */
+static void repeated_string_instructions_are_said_to_be_quick(void **state)
+{
+	for (unsigned i = 0; cpu_model_at(i); i++)
+		assert_true(cpu_model_has(cpu_model_at(i), FEATURE_ERMS));
+}
+
 static void what_touches_system_state_is_asked_of_no_host(void **state)
 {
-	u64 system =
-		BIT(FEATURE_PCID) | BIT(FEATURE_SMAP) | BIT(FEATURE_XSAVE) | BIT(FEATURE_RDTSCP);
+	u64 system = BIT(FEATURE_ERMS) | BIT(FEATURE_PCID) | BIT(FEATURE_SMAP) |
+		BIT(FEATURE_XSAVE) | BIT(FEATURE_RDTSCP);
 
 	assert_true(cpu_model_runs_on(V3, V3->features & ~system, NULL));
 }
@@ -74,6 +81,7 @@ int main(void)
 		cmocka_unit_test(each_model_offers_all_of_the_one_before),
 		cmocka_unit_test(the_best_model_is_the_last_that_the_host_runs),
 		cmocka_unit_test(what_a_host_lacks_is_named),
+		cmocka_unit_test(repeated_string_instructions_are_said_to_be_quick),
 		cmocka_unit_test(what_touches_system_state_is_asked_of_no_host),
 		cmocka_unit_test(this_host_has_what_the_compiler_says),
 	};
