@@ -354,6 +354,17 @@ static void remember(struct translator *t, struct translation *translation)
 			t, edge, translation, key, key == cpu->engine_words[WORD_CODE_KEY_GLOBAL]);
 }
 
+/*
+ * One instruction runs by itself behind STI, and the run loop forgets the edge: it is linked here, where it leads, to what that one begins.
+ */
+static void link_behind_sti(struct translator *t)
+{
+	struct translation *translation = translation_get(t, block_find(&t->loop.cache));
+	if (translation && t->vcpu->cpu.engine_words[WORD_EDGE])
+		remember(t, translation);
+	t->vcpu->cpu.engine_words[WORD_EDGE] = 0;
+}
+
 static no_inline enum run_exit run_blocks(struct vcpu *vcpu)
 {
 	struct cpu *cpu = &vcpu->cpu;
@@ -379,6 +390,8 @@ static no_inline enum run_exit run_blocks(struct vcpu *vcpu)
 		} else {
 			remember(t, translation);
 			enter(t, translation);
+			if (unlikely(cpu->interrupt_shadow) && cpu->engine_words[WORD_EDGE])
+				link_behind_sti(t);
 		}
 		rip = cpu->regs[RIP];
 	}

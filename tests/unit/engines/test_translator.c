@@ -42,12 +42,12 @@ static void enter_64_bit_code(struct cpu *cpu)
 	cpu_mode_changed(cpu);
 }
 
-static int set_up(void **state)
+static int set_up_with(enum clock_kind clock)
 {
 	struct machine_parameters parameters = {.engine = &engine_translator,
 		.ram = host_memory_get(RAM_BYTES),
 		.ram_bytes = RAM_BYTES,
-		.clock = CLOCK_INSTRUCTIONS,
+		.clock = clock,
 		.tsc_hz = 1000000000,
 		.model = cpu_model_find("x86-64-v2"),
 		.translate_after = 1,
@@ -63,6 +63,16 @@ static int set_up(void **state)
 	make_tables();
 	enter_64_bit_code(&vcpu->cpu);
 	return 0;
+}
+
+static int set_up(void **state)
+{
+	return set_up_with(CLOCK_INSTRUCTIONS);
+}
+
+static int set_up_real(void **state)
+{
+	return set_up_with(CLOCK_REAL);
 }
 
 static int tear_down(void **state)
@@ -106,6 +116,22 @@ static void an_edge_that_is_gone_is_not_linked(void **state)
 	assert_int_equal(vcpu->cpu.regs[RIP], CODE);
 	assert_true(cache->regions.current != region);
 	assert_null(translation_at(CODE + 0x40)->incoming);
+}
+
+/* Though the instruction in its shadow has run by itself the first time. */
+static void sti_is_linked_to_what_follows(void **state)
+{
+	put(CODE, "\xfb\x90\xfa\xf4", 4); /* sti; nop; cli; hlt */
+	for (unsigned i = 0; i < 3; i++) {
+		vcpu->cpu.regs[RIP] = CODE;
+		vcpu->cpu.activity = CPU_RUNNING;
+		assert_int_equal(engine_translator.run(vcpu, 100), RUN_IDLE);
+		assert_int_equal(vcpu->cpu.regs[RIP], CODE + 4);
+		assert_false(vcpu->cpu.other_flags & RFLAGS_IF);
+	}
+	const struct translation *sti = translation_at(CODE);
+	assert_int_equal(sti->edge_count, 1);
+	assert_ptr_equal(sti->edges[0].target, translation_at(CODE + 1));
 }
 
 static u64 first_way_of(u64 linear)
@@ -165,6 +191,8 @@ int main(void)
 			an_edge_that_is_gone_is_not_linked, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_page_that_is_used_comes_back_to_the_first_way, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			sti_is_linked_to_what_follows, set_up_real, tear_down),
 		cmocka_unit_test_setup_teardown(
 			two_targets_of_one_set_are_both_remembered, set_up, tear_down),
 	};
