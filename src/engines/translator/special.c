@@ -288,6 +288,26 @@ static bool build_compare_exchange(struct build *b)
 	return true;
 }
 
+/* RDX and RBX are where the host's instruction wants them, and the thunk sees to the others. */
+static bool build_compare_exchange_16(struct build *b)
+{
+	const struct insn *insn = b->insn;
+	if (!(opcode_rows[insn->row].attributes & ROW_REXW) || !is_memory(insn) ||
+		!(insn->flags & INSN_FLAT) || (insn->modrm >> 3 & 7) != 1)
+		return false;
+	flags_clobber(b->code, &b->flags);
+	struct aside *aside = aside_open(b, ASIDE_INSN);
+	struct place place = check_operand(b, aside, 16, true, true);
+	flags_to_host(b->code, &b->flags);
+	emit_lea(b->code, HOST_ADDRESS, place);
+	emit_call(b->code, b->translator->thunk_cmpxchg16b);
+	flags_register_written(&b->flags, RAX);
+	flags_register_written(&b->flags, RDX);
+	flags_were_set(&b->flags, insn);
+	aside_close(b, aside);
+	return true;
+}
+
 /* Groups d2, d3 and SHLD, SHRD by CL. The count may be 0, which leaves the flags. */
 static bool build_shift_by_cl(struct build *b)
 {
@@ -390,6 +410,8 @@ static bool build_special_0f(struct build *b)
 	case 0xb0:
 	case 0xb1:
 		return build_compare_exchange(b);
+	case 0xc7:
+		return build_compare_exchange_16(b);
 	case 0xc8 ... 0xcf:
 		return build_bswap(b);
 	}

@@ -331,6 +331,21 @@ static u32 make_fldcw(struct translator *t)
 	return at;
 }
 
+/* It wants the guest's RCX in the host's, so that the address goes where that is. Flags stay but for ZF. */
+static u32 make_cmpxchg16b(struct code *code)
+{
+	u32 at = code->at;
+	emit_op_rr(code, 0x87, true, RCX, host_register(RCX));
+	emit_mov(code, RAX, host_register(RAX));
+	emit_8(code, 0xf0);
+	emit_rm(code, &(struct encoding){.map = 1, .opcode = 0xc7, .is_wide = true}, 1,
+		&(struct place){host_register(RCX), HOST_NONE, 0, false, 0});
+	emit_mov(code, host_register(RAX), RAX);
+	emit_mov(code, host_register(RCX), RCX);
+	emit_8(code, 0xc3);
+	return at;
+}
+
 void thunks_make(struct translator *t)
 {
 	struct code *code = &t->code;
@@ -345,5 +360,6 @@ void thunks_make(struct translator *t)
 	t->thunk_avx_load = make_load(t, save, load, spilled, FPU_AVX);
 	t->thunk_x87_load = make_load(t, save, load, spilled, FPU_X87);
 	t->thunk_fldcw = make_fldcw(t);
+	t->thunk_cmpxchg16b = make_cmpxchg16b(code);
 	t->thunks_end = code->at;
 }

@@ -55,7 +55,7 @@ struct translator {
 	u32 thunks_end, aside_at, aside_limit;
 	/* Offsets of the common pieces (thunks.c). */
 	u32 thunk_enter, thunk_leave, thunk_insn, thunk_insn_fpu, thunk_insn_end, thunk_fpu_load,
-		thunk_avx_load, thunk_x87_load, thunk_fldcw;
+		thunk_avx_load, thunk_x87_load, thunk_fldcw, thunk_cmpxchg16b;
 	/* Indirect jumps' targets, by the key under which they were found. */
 	struct jump_table {
 		u64 key; /* 0: empty */
@@ -83,7 +83,8 @@ static always_inline struct translator *translator_of(struct vcpu *vcpu)
  * next in RCX, flags in memory: runs it by its semantics and comes back, or leaves when the block is to end. thunk_insn_fpu is for
  * those that work on the FPU's state. thunk_insn_end, by a jump: leaves in any case. thunk_fpu_load, thunk_avx_load and thunk_x87_load, called as
  * thunk_insn: come back with the guest's FPU registers in the host's, or run the instruction and leave. thunk_fldcw, called as thunk_insn with
- * x87's state live: FLDCW with WORD_FPU_CONTROL, or runs the instruction and leaves, if it unmasks an exception. thunk_leave: all has been done.
+ * x87's state live: FLDCW with WORD_FPU_CONTROL, or runs the instruction and leaves, if it unmasks an exception. thunk_cmpxchg16b, called with the operand's checked address in RCX
+ * and the guest's flags in the host's: LOCK CMPXCHG16B. thunk_leave: all has been done.
  */
 void thunks_make(struct translator *translator);
 typedef void enter_fn(struct cpu *cpu, const u8 *code);

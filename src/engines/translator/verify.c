@@ -253,11 +253,25 @@ static bool step_jmp(struct verifier *v, struct step *s)
 	return target == t->thunk_leave || arrive(v, s->at, target, &known);
 }
 
+/* The thunk's operand: where RCX points to. */
+static bool step_cmpxchg16b(struct verifier *v, struct step *s)
+{
+	u8 fpu_live = v->known.fpu_live;
+	s->bytes = 16;
+	s->access = ACCESS_R | ACCESS_W;
+	step_take_address(s, &v->known.value[RCX], true);
+	known_nothing(&v->known);
+	v->known.fpu_live = fpu_live;
+	return s->failure ? found(v, s->at, s->failure) : true;
+}
+
 static bool step_call(struct verifier *v, struct step *s)
 {
 	const struct translator *t = v->input.translator;
 	u32 target = s->end + (u32)s->insn->immediate;
 	u8 fpu_live = v->known.fpu_live;
+	if (target == t->thunk_cmpxchg16b)
+		return step_cmpxchg16b(v, s);
 	if (target == t->thunk_fpu_load)
 		fpu_live |= FPU_SSE;
 	else if (target == t->thunk_avx_load)

@@ -92,7 +92,7 @@ static void take_guest(struct step *s, u64 first, bool must_be_aligned)
 		step_fail(s, "an access that must be aligned, and was not checked for that");
 }
 
-static void take_address(struct step *s, const struct value *address, bool must_be_aligned)
+void step_take_address(struct step *s, const struct value *address, bool must_be_aligned)
 {
 	u64 first;
 	switch (address->kind) {
@@ -185,7 +185,7 @@ void step_take_memory(struct step *s)
 	} else if (!take_table(s)) {
 		struct value address = step_address(s);
 		bool is_exchange = row->map == 0 && (row->opcode & 0xfe) == 0x86;
-		take_address(
+		step_take_address(
 			s, &address, s->row->is_aligned || insn->flags & INSN_LOCK || is_exchange);
 	}
 }

@@ -101,6 +101,8 @@ struct value value_sized(struct value value, unsigned size);
 struct value step_address(struct step *step);
 /* Finds out what the memory operand is, and fails where it may not be that. */
 void step_take_memory(struct step *step);
+/* Guest memory of step->bytes for step->access at an address: fails unless it has been checked. */
+void step_take_address(struct step *step, const struct value *address, bool must_be_aligned);
 
 /* verify_step.c: operands are read; all that is written becomes unknown, and `host`, if it is scratch, `value`. */
 void step_read_registers(struct step *step);

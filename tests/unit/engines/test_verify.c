@@ -250,6 +250,7 @@ static void all_that_is_emitted_passes(void **state)
 #define STAC "0f01cb"
 #define SWAPGS "0f01f8"
 #define STI "fb"
+#define CMPXCHG16B "480fc70b" /* [rbx] */
 #define CALL_FAR "e800100000" /* to another page */
 #define JNE "7500"
 #define DIV "48f7f6"  /* div rsi */
@@ -561,6 +562,14 @@ static const struct fault {
 		"not for translated code"},
 	{"a bit of the vCPU's state by its number", LOAD, "4881e000f0ffff483b01",
 		"65480fab1425@@@@@@@@", "size is open", OFFSET_REGISTER(R13)},
+	/* CMPXCHG16B */
+	{"half of CMPXCHG16B's operand is checked", CMPXCHG16B, "4881e00ff0ffff", "4881e007f0ffff",
+		"beyond"},
+	{"CMPXCHG16B's operand is checked for reading", CMPXCHG16B, "483b4108", "483b4100",
+		"reading was checked|taken for granted"},
+	{"CMPXCHG16B's operand is another", CMPXCHG16B, "488d0c19", "488d0c11", "another address"},
+	{"CMPXCHG16B's operand is where the guest says", CMPXCHG16B, "488d0c19", "4889d990",
+		"not checked"},
 	/* what has no place in it */
 	{"a return", LOAD, "4803cb", "c39090", "never has"},
 	{"a push", LOAD, "4803cb", "509090", "never has"},
