@@ -36,24 +36,39 @@ $(METAL)/lodge-metal-64.elf: $(METAL_OBJECTS) $(METAL)/symbols.o src/hosts/metal
 
 # QEMU takes multiboot's header before PVH's note, and then a 32-bit file only.
 $(BUILD)/lodge-metal.elf: $(METAL)/lodge-metal-64.elf
-	objcopy -O elf32-i386 $< $@
+	objcopy -O elf32-i386 --strip-debug $< $@
 
 # For tests of PVH under QEMU.
 $(METAL)/lodge-metal-pvh.elf: $(METAL_OBJECTS) $(METAL)/entry-pvh.o src/hosts/metal/metal.ld
 	$(METAL_LINK) -o $@ $(filter-out %/metal/boot/entry.o,$(filter %.o,$^))
 
-# By GRUB, as multiboot 2, from a BIOS or from UEFI, whichever of GRUB's parts are installed; the bundle is BUNDLE.
-$(BUILD)/lodge-metal.iso: $(BUILD)/lodge-metal.elf $(BUNDLE)
-	tools/make-metal-iso $@ $< $(BUNDLE)
+# The UEFI application: a PE file around the image. Position-independent, and without addresses in its data, of which ld makes no relocations.
+EFI := $(METAL)/efi
+EFI_OBJECTS := $(patsubst src/%,$(EFI)/%.o,$(basename $(wildcard src/hosts/efi/*.[cS])) src/base/memory)
+EFI_FLAGS := -std=gnu17 -O2 -Isrc $(WARNINGS) -fno-strict-aliasing -fwrapv -MMD -MP -ffreestanding -mgeneral-regs-only -mno-red-zone \
+	-fpie -fvisibility=hidden -fshort-wchar -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -fno-ident \
+	-include src/hosts/efi/visibility.h
+EFI_LINK := ld -m i386pep --subsystem 10 -e efi_main --image-base 0x400000 --dynamicbase --enable-reloc-section
 
-## make metal           builds build/lodge-metal.elf, which boots on the bare machine
+$(EFI)/%.o: src/%.c
+	@mkdir -p $(@D)
+	$(if $(filter 1,$(V)),,@echo "  EFI-CC $<")
+	$(CC) $(EFI_FLAGS) -c $< -o $@
+$(EFI)/%.o: src/%.S
+	@mkdir -p $(@D)
+	$(CC) -DIMAGE_FILE='"$(EFI)/image.elf"' -c $< -o $@
+$(EFI)/image.elf: $(METAL)/lodge-metal-64.elf
+	@mkdir -p $(@D)
+	objcopy --strip-all $< $@
+$(EFI)/hosts/efi/payload.o: $(EFI)/image.elf
+$(BUILD)/lodge-metal.efi: $(EFI_OBJECTS)
+	@! readelf -rW $^ | grep -E 'R_X86_64_(64|GOT|REX_GOT)' || { echo "an address in the data of the UEFI application"; exit 1; }
+	$(EFI_LINK) -o $@ $^
+
+## make metal           builds build/lodge-metal.elf and .efi, which boot on the bare machine
 .PHONY: metal
-metal: $(BUILD)/lodge-metal.elf $(METAL)/lodge-metal-pvh.elf
-	@echo "built $<; next: make run-metal"
-
-## make metal-iso       build/lodge-metal.iso, by GRUB: BUNDLE=FILE (tools/make-bundle) is what it runs
-.PHONY: metal-iso
-metal-iso: $(BUILD)/lodge-metal.iso
+metal: $(BUILD)/lodge-metal.elf $(BUILD)/lodge-metal.efi $(METAL)/lodge-metal-pvh.elf
+	@echo "built $(BUILD)/lodge-metal.elf and $(BUILD)/lodge-metal.efi; next: make run-metal, or tools/make-metal-iso"
 
 ## make run-metal       boots build/lodge-metal.elf under QEMU with the demo guest twice; Ctrl-A 1 and Ctrl-A 2 go to their consoles
 .PHONY: run-metal
