@@ -100,6 +100,24 @@ static void meeting_close(struct meeting *meeting)
 
 /* ---- the process ---- */
 
+/* `source=` and the folder, as -o takes it: a comma would begin another option. False: no memory. */
+static bool make_option(const char *folder, char **option)
+{
+	char *whole = realpath(folder, NULL), *to;
+
+	*option = whole ? malloc(2 * strlen(whole) + sizeof("source=")) : NULL;
+	if (!*option)
+		return false;
+	to = stpcpy(*option, "source=");
+	for (const char *from = whole; *from; from++) {
+		if (*from == ',' || *from == '\\')
+			*to++ = '\\';
+		*to++ = *from;
+	}
+	*to = 0;
+	return true;
+}
+
 /* In the child. What it says goes to `said`; a session of its own keeps the terminal's signals away. */
 _Noreturn static void become_daemon(const char *folder, int listener, int said)
 {
@@ -107,7 +125,7 @@ _Noreturn static void become_daemon(const char *folder, int listener, int said)
 	char fd[32], *source = NULL;
 
 	snprintf(fd, sizeof(fd), "--fd=%d", listener);
-	if (asprintf(&source, "source=%s", folder) < 0)
+	if (!make_option(folder, &source))
 		_exit(126);
 	setsid();
 	signal(SIGPIPE, SIG_DFL);
