@@ -13,160 +13,29 @@
 #include <unistd.h>
 
 #include "core/machine.h"
+#include "hosts/linux/vhost_message.h"
 
-enum request {
-	GET_FEATURES = 1,
-	SET_FEATURES = 2,
-	SET_OWNER = 3,
-	SET_MEM_TABLE = 5,
-	SET_VRING_NUM = 8,
-	SET_VRING_ADDR = 9,
-	SET_VRING_BASE = 10,
-	SET_VRING_KICK = 12,
-	SET_VRING_CALL = 13,
-	GET_PROTOCOL_FEATURES = 15,
-	SET_PROTOCOL_FEATURES = 16,
-	GET_QUEUE_NUM = 17,
-	SET_VRING_ENABLE = 18,
-	GET_CONFIG = 24,
-};
-
-#define MESSAGE_VERSION 1u
-#define MESSAGE_REPLY 4u
 #define FEATURE_VERSION_1 ((u64)1 << 32)
 #define FEATURE_PROTOCOL ((u64)1 << 30)
 #define PROTOCOL_MULTIPLE_QUEUES ((u64)1 << 0)
 #define PROTOCOL_CONFIG ((u64)1 << 9)
 /* Where the rings are in the addresses that we agree on; the guest's memory begins at 0. */
 #define RINGS_ADDRESS ((u64)1 << 46)
-#define REGIONS 2
 #define PATIENCE_SECONDS 10
 #define DRAIN_PATIENCE_NS ((u64)30 * 1000000000)
-
-struct message {
-	u32 request, flags, bytes;
-	union {
-		u64 value;
-		struct {
-			u32 index, value;
-		} ring;
-		struct {
-			u32 index, flags;
-			u64 descriptors, used, available, log;
-		} address;
-		struct {
-			u32 count, padding;
-			struct {
-				u64 guest_address, bytes, user_address, offset;
-			} regions[REGIONS];
-		} memory;
-		struct {
-			u32 offset, bytes, flags;
-			u8 content[VHOST_CONFIG_BYTES_MAX];
-		} config;
-	};
-} __attribute__((packed));
-#define HEADER_BYTES offsetof(struct message, value)
-
-/* ---- messages ---- */
-
-static enum status fail(const struct vhost_port *port, const char *what, struct error *error)
-{
-	return error_set(error, STATUS_IO, "%s: vhost-user: %s", port->name, what);
-}
-
-static enum status fail_errno(const struct vhost_port *port, struct error *error)
-{
-	bool has_ended = errno == EPIPE || errno == ECONNRESET;
-
-	return fail(port, has_ended ? "the other side has ended" : strerror(errno), error);
-}
-
-static enum status send_message(const struct vhost_port *port, struct message *message,
-	enum request request, size_t bytes, const int *fds, unsigned fd_count, struct error *error)
-{
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(REGIONS * sizeof(int))];
-	} control = {{0}};
-	struct iovec part = {message, HEADER_BYTES + bytes};
-	struct msghdr envelope = {.msg_iov = &part, .msg_iovlen = 1};
-
-	message->request = (u32)request;
-	message->flags = MESSAGE_VERSION;
-	message->bytes = (u32)bytes;
-	if (fd_count) {
-		envelope.msg_control = &control;
-		envelope.msg_controllen = CMSG_SPACE(fd_count * sizeof(int));
-		control.header = (struct cmsghdr){.cmsg_level = SOL_SOCKET,
-			.cmsg_type = SCM_RIGHTS,
-			.cmsg_len = CMSG_LEN(fd_count * sizeof(int))};
-		memcpy(CMSG_DATA(&control.header), fds, fd_count * sizeof(int));
-	}
-	return sendmsg(port->socket, &envelope, MSG_NOSIGNAL) == (ssize_t)part.iov_len
-		? STATUS_OK
-		: fail_errno(port, error);
-}
-
-static enum status receive(
-	const struct vhost_port *port, void *to, size_t bytes, struct error *error)
-{
-	ssize_t got = recv(port->socket, to, bytes, MSG_WAITALL);
-
-	if (got == (ssize_t)bytes)
-		return STATUS_OK;
-	if (got < 0 && errno == EAGAIN)
-		return fail(port, "no answer", error);
-	return got < 0 ? fail_errno(port, error) : fail(port, "the other side has ended", error);
-}
-
-/* The answer is in *message, of at most its own size. */
-static enum status ask(const struct vhost_port *port, struct message *message, enum request request,
-	size_t bytes, struct error *error)
-{
-	enum status status = send_message(port, message, request, bytes, NULL, 0, error);
-
-	if (status == STATUS_OK)
-		status = receive(port, message, HEADER_BYTES, error);
-	if (status != STATUS_OK)
-		return status;
-	if (message->request != (u32)request || !(message->flags & MESSAGE_REPLY) ||
-		message->bytes > sizeof(*message) - HEADER_BYTES)
-		return fail(port, "an answer that is none", error);
-	return receive(port, &message->value, message->bytes, error);
-}
-
-static enum status ask_value(
-	const struct vhost_port *port, enum request request, u64 *value, struct error *error)
-{
-	struct message message = {0};
-	enum status status = ask(port, &message, request, 0, error);
-
-	if (status == STATUS_OK)
-		*value = message.value;
-	return status;
-}
-
-static enum status tell_value(
-	const struct vhost_port *port, enum request request, u64 value, struct error *error)
-{
-	struct message message = {.value = value};
-
-	return send_message(port, &message, request, sizeof(u64), NULL, 0, error);
-}
 
 /* ---- what it is ---- */
 
 static enum status ask_config(struct vhost_port *port, unsigned bytes, struct error *error)
 {
-	struct message message = {.config = {.bytes = bytes}};
-	size_t header = offsetof(struct message, config.content) - HEADER_BYTES;
-	enum status status = ask(port, &message, GET_CONFIG, header + bytes, error);
+	struct vhost_message message = {.config = {.bytes = bytes}};
+	size_t header = offsetof(struct vhost_message, config.content) - VHOST_HEADER_BYTES;
+	enum status status = vhost_ask(port, &message, VHOST_GET_CONFIG, header + bytes, error);
 
 	if (status != STATUS_OK)
 		return status;
 	if (message.bytes != header + bytes)
-		return fail(port, "it does not tell its configuration", error);
+		return vhost_fail(port, "it does not tell its configuration", error);
 	memcpy(port->backend.config, message.config.content, bytes);
 	port->backend.config_bytes = bytes;
 	return STATUS_OK;
@@ -177,14 +46,15 @@ static enum status ask_protocol(struct vhost_port *port,
 {
 	u64 wanted = PROTOCOL_MULTIPLE_QUEUES | (parameters->config_bytes ? PROTOCOL_CONFIG : 0);
 	u64 offered = 0, queues = 1;
-	enum status status = ask_value(port, GET_PROTOCOL_FEATURES, &offered, error);
+	enum status status = vhost_ask_value(port, VHOST_GET_PROTOCOL_FEATURES, &offered, error);
 
 	if (status == STATUS_OK && parameters->config_bytes && !(offered & PROTOCOL_CONFIG))
-		return fail(port, "it does not tell its configuration", error);
+		return vhost_fail(port, "it does not tell its configuration", error);
 	if (status == STATUS_OK)
-		status = tell_value(port, SET_PROTOCOL_FEATURES, offered & wanted, error);
+		status = vhost_tell_value(
+			port, VHOST_SET_PROTOCOL_FEATURES, offered & wanted, error);
 	if (status == STATUS_OK && offered & PROTOCOL_MULTIPLE_QUEUES)
-		status = ask_value(port, GET_QUEUE_NUM, &queues, error);
+		status = vhost_ask_value(port, VHOST_GET_QUEUE_NUM, &queues, error);
 	port->backend.queues = (unsigned)MAX(MIN(queues, parameters->queues_max), 1);
 	if (status == STATUS_OK && parameters->config_bytes)
 		status = ask_config(port, parameters->config_bytes, error);
@@ -194,21 +64,21 @@ static enum status ask_protocol(struct vhost_port *port,
 static enum status say_hello(struct vhost_port *port,
 	const struct vhost_user_parameters *parameters, struct error *error)
 {
-	struct message message = {0};
+	struct vhost_message message = {0};
 	u64 features = 0;
-	enum status status = send_message(port, &message, SET_OWNER, 0, NULL, 0, error);
+	enum status status = vhost_send(port, &message, VHOST_SET_OWNER, 0, NULL, 0, error);
 
 	if (status == STATUS_OK)
-		status = ask_value(port, GET_FEATURES, &features, error);
+		status = vhost_ask_value(port, VHOST_GET_FEATURES, &features, error);
 	if (status == STATUS_OK &&
 		(features & (FEATURE_VERSION_1 | FEATURE_PROTOCOL)) !=
 			(FEATURE_VERSION_1 | FEATURE_PROTOCOL))
-		return fail(port, "it is too old", error);
+		return vhost_fail(port, "it is too old", error);
 	if (status == STATUS_OK)
 		status = ask_protocol(port, parameters, error);
 	port->backend.features = features & parameters->features;
 	if (status == STATUS_OK)
-		status = tell_value(port, SET_FEATURES,
+		status = vhost_tell_value(port, VHOST_SET_FEATURES,
 			port->backend.features | FEATURE_VERSION_1 | FEATURE_PROTOCOL, error);
 	return status;
 }
@@ -219,59 +89,43 @@ static enum status share_memory(struct vhost_port *port,
 	const struct vhost_user_parameters *parameters, int rings, u64 rings_bytes,
 	struct error *error)
 {
-	struct message message = {.memory = {.count = REGIONS}};
-	const int fds[REGIONS] = {parameters->ram, rings};
+	struct vhost_message message = {.memory = {.count = VHOST_REGIONS}};
+	const int fds[VHOST_REGIONS] = {parameters->ram, rings};
 
 	message.memory.regions[0].bytes = parameters->ram_bytes;
 	message.memory.regions[1].bytes = rings_bytes;
 	message.memory.regions[1].guest_address = RINGS_ADDRESS;
 	message.memory.regions[1].user_address = RINGS_ADDRESS;
-	return send_message(
-		port, &message, SET_MEM_TABLE, sizeof(message.memory), fds, REGIONS, error);
-}
-
-static enum status tell_ring(const struct vhost_port *port, enum request request, u32 index,
-	u32 value, struct error *error)
-{
-	struct message message = {.ring = {index, value}};
-
-	return send_message(port, &message, request, sizeof(message.ring), NULL, 0, error);
-}
-
-static enum status tell_eventfd(
-	const struct vhost_port *port, enum request request, u32 index, int fd, struct error *error)
-{
-	struct message message = {.value = index};
-
-	return send_message(port, &message, request, sizeof(u64), &fd, 1, error);
+	return vhost_send(port, &message, VHOST_SET_MEM_TABLE, sizeof(message.memory), fds,
+		VHOST_REGIONS, error);
 }
 
 static enum status set_up_ring(struct vhost_port *port, u32 index, struct error *error)
 {
 	struct vhost_ring *ring = &port->rings[index];
 	u64 at = RINGS_ADDRESS + (u64)index * VHOST_RING_BYTES;
-	struct message message = {.address = {.index = index,
-					  .descriptors = at,
-					  .available = at + VHOST_RING_AVAILABLE,
-					  .used = at + VHOST_RING_USED}};
+	struct vhost_message message = {.address = {.index = index,
+						.descriptors = at,
+						.available = at + VHOST_RING_AVAILABLE,
+						.used = at + VHOST_RING_USED}};
 	enum status status;
 
 	ring->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	ring->call = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (ring->kick < 0 || ring->call < 0)
-		return fail(port, "no descriptors left", error);
-	status = tell_ring(port, SET_VRING_NUM, index, VHOST_RING_SIZE, error);
+		return vhost_fail(port, "no descriptors left", error);
+	status = vhost_tell_ring(port, VHOST_SET_VRING_NUM, index, VHOST_RING_SIZE, error);
 	if (status == STATUS_OK)
-		status = tell_ring(port, SET_VRING_BASE, index, 0, error);
+		status = vhost_tell_ring(port, VHOST_SET_VRING_BASE, index, 0, error);
 	if (status == STATUS_OK)
-		status = send_message(
-			port, &message, SET_VRING_ADDR, sizeof(message.address), NULL, 0, error);
+		status = vhost_send(port, &message, VHOST_SET_VRING_ADDR, sizeof(message.address),
+			NULL, 0, error);
 	if (status == STATUS_OK)
-		status = tell_eventfd(port, SET_VRING_CALL, index, ring->call, error);
+		status = vhost_tell_eventfd(port, VHOST_SET_VRING_CALL, index, ring->call, error);
 	if (status == STATUS_OK)
-		status = tell_eventfd(port, SET_VRING_KICK, index, ring->kick, error);
+		status = vhost_tell_eventfd(port, VHOST_SET_VRING_KICK, index, ring->kick, error);
 	if (status == STATUS_OK)
-		status = tell_ring(port, SET_VRING_ENABLE, index, 1, error);
+		status = vhost_tell_ring(port, VHOST_SET_VRING_ENABLE, index, 1, error);
 	return status;
 }
 
@@ -286,11 +140,11 @@ static enum status set_up_rings(struct vhost_port *port,
 	u8 *memory;
 
 	if (fd < 0 || ftruncate(fd, (off_t)bytes))
-		return fail(port, strerror(errno), error);
+		return vhost_fail(port, strerror(errno), error);
 	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	port->rings = calloc(queues, sizeof(*port->rings));
 	if (memory == MAP_FAILED || !port->rings)
-		return fail(port, "out of memory", error);
+		return vhost_fail(port, "out of memory", error);
 	status = share_memory(port, parameters, fd, bytes, error);
 	for (u32 i = 0; i < queues && status == STATUS_OK; i++) {
 		vhost_ring_init(&port->rings[i], memory + (size_t)i * VHOST_RING_BYTES);
@@ -298,7 +152,8 @@ static enum status set_up_rings(struct vhost_port *port,
 	}
 	close(fd);
 	/* It has taken all that. */
-	return status == STATUS_OK ? ask_value(port, GET_FEATURES, &ignored, error) : status;
+	return status == STATUS_OK ? vhost_ask_value(port, VHOST_GET_FEATURES, &ignored, error)
+				   : status;
 }
 
 /* ---- work ---- */
