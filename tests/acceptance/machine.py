@@ -54,8 +54,14 @@ def check_disk(path, kind="raw"):
         raise Failure(f"e2fsck says {done.returncode}: {text[-600:]}")
 
 
+# What lodge tells the kernel by itself, and patience for a busy host.
+APPEND = "root=LABEL=debian ro console=ttyS0 systemd.default_timeout_start_sec=900"
+# The console's login is missing where systemd gave up its device after 90 s, which cannot be told by the command line.
+IS_UP = r"login:|Started .{0,12}ssh\.service"
+
+
 def lodge_words(lodge, disk, port, memory="1G", cpus=1, more=()):
-    return [lodge, "run", "--disk", disk, "--memory", memory, "--cpus", str(cpus), "--net", f"user,publish={port}:22", *more]
+    return [lodge, "run", "--disk", disk, "--append", APPEND, "--memory", memory, "--cpus", str(cpus), "--net", f"user,publish={port}:22", *more]
 
 
 def is_ssh(connection, waiting):
@@ -101,18 +107,18 @@ class Machine(Guest):
             raise Failure(f"status {done.returncode}: {text[-800:]}")
         return text if check else (text, done.returncode)
 
-    def wait_for_login(self, timeout):
-        """When the console asked who is there."""
-        return self.expect(r"login:", timeout)[1]
+    def wait_until_up(self, timeout):
+        """When the console asked who is there, or said that ssh is there."""
+        return self.expect(IS_UP, timeout)[1]
 
     def wait_for_ssh(self, timeout=600, interval=3):
         """
-        Seconds from the start to ssh's first line. Nobody knocks before the console's login, and few at a time: Debian 12's passt sends a lost
+        Seconds from the start to ssh's first line. Nobody knocks before the console shows that it may help, and few at a time: Debian 12's passt sends a lost
         SYN but once, ends its handshake with the guest only when there is data, and spins when one hangs up before that; and a guest on a
         busy host that forks for all who knock gets nowhere.
         """
         end, waiting = time.monotonic() + timeout, []
-        self.wait_for_login(timeout)
+        self.wait_until_up(timeout)
         try:
             while time.monotonic() < end:
                 if self.process.poll() is not None:

@@ -8,7 +8,7 @@ from machine import Failure, TOP, run
 
 # Stressors that verify what they do, by what they lean on; each alone, for a while.
 STRESSORS = {
-    "processor": "cpu matrix qsort bsearch str wcs memcpy zlib crypt vecmath vecwide fp tree hash bitonicsort",
+    "processor": "cpu matrix qsort bsearch str wcs memcpy zlib crypt vecmath vecwide fp tree hash",
     "memory": "vm mmap mremap malloc brk shm stack fault madvise mprotect membarrier atomic cache tlb-shootdown",
     "processes": "fork vfork clone pthread switch mutex futex sem pipe sigsegv sigq signal timer clock nanosleep exec",
     "files": "hdd iomix dentry link rename flock fallocate sync-file seek xattr dir aio copy-file readahead",
@@ -48,10 +48,10 @@ iodepth=32
 fsync=64
 """
 
-PYTHON_TESTS = ("test_math test_float test_cmath test_complex test_long test_int test_decimal test_fractions test_struct test_array test_json test_pickle "
-                "test_re test_unicode test_zlib test_lzma test_bz2 test_hashlib test_random test_statistics test_time test_datetime test_threading "
-                "test_queue test_subprocess test_signal test_select test_selectors test_mmap test_os test_posix test_fcntl test_tempfile "
-                "test_sqlite3 test_ctypes test_generators test_dict test_set test_sort test_itertools test_functools test_fork1 test_pty test_poll")
+PYTHON_TESTS = ("test_math test_float test_cmath test_complex test_long test_int test_decimal test_fractions test_struct test_array test_json "
+                "test_re test_unicode test_zlib test_hashlib test_random test_time test_datetime test_threading "
+                "test_queue test_subprocess test_signal test_select test_mmap test_os test_posix test_fcntl test_tempfile "
+                "test_ctypes test_generators test_dict test_set test_sort test_itertools test_functools test_fork1 test_pty test_poll")
 
 
 def stress(machine, given):
@@ -161,7 +161,7 @@ def python(machine, given):
     print(f"#  {len(inside)} modules, not passed: {sorted(k for k, v in inside.items() if v != 'passed')}", flush=True)
     outside = results(text) if text else {name: "passed" for name in inside}
     different = {name: (inside.get(name), outside.get(name)) for name in {*inside, *outside} if inside.get(name) != outside.get(name)}
-    if different or len(inside) < 40:
+    if different or len(inside) < 35:
         raise Failure(f"in the guest and natively: {different}")
 
 
