@@ -57,6 +57,19 @@ static void table_put(struct jump_table *table, u64 linear, const u8 *code)
 	table->filled[number / 64] |= BIT(number % 64);
 }
 
+/* What leads to [code, code + bytes). */
+static void table_forget_code(struct jump_table *table, const u8 *code, u64 bytes)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(table->filled); i++)
+		for (u64 left = table->filled[i]; left; left &= left - 1) {
+			unsigned number = i * 64 + (unsigned)__builtin_ctzll(left);
+			struct jump_set *set = &table->sets[number];
+			for (unsigned way = 0; way < ARRAY_SIZE(set->ways); way++)
+				if ((u64)(set->ways[way].code - code) < bytes)
+					set->ways[way] = jump_target_empty(number);
+		}
+}
+
 static void jumps_forget(struct translator *t)
 {
 	for (unsigned i = 0; i < JUMP_TABLES; i++)
@@ -120,23 +133,14 @@ static void all_dropped(struct block_cache *cache)
 	jumps_forget(t);
 }
 
-static bool set_leads_to(const struct jump_set *set, const u8 *begin, u64 bytes)
-{
-	return (u64)(set->ways[0].code - begin) < bytes || (u64)(set->ways[1].code - begin) < bytes;
-}
-
 /* Indirect jumps must not find what was in it: their tables alone still know it. */
 static void region_begins(struct block_cache *cache)
 {
 	struct translator *t = container_of(cache, struct translator, loop.cache);
 	region_begins_empty(t);
-	const u8 *begin = t->code.execute + t->code.at;
-	u64 bytes = t->code.limit - t->code.at;
-	for (unsigned i = 0; i < JUMP_TABLES * JUMP_SETS; i++) {
-		struct jump_table *table = &t->tables[i / JUMP_SETS];
-		if (set_leads_to(&table->sets[i % JUMP_SETS], begin, bytes))
-			set_forget(table, i % JUMP_SETS);
-	}
+	for (unsigned i = 0; i < JUMP_TABLES; i++)
+		table_forget_code(
+			&t->tables[i], t->code.execute + t->code.at, t->code.limit - t->code.at);
 }
 
 static void translator_free(struct translator *t)
