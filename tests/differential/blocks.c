@@ -37,6 +37,7 @@ struct draft {
 	u64 at;
 	bool has_loop;
 	bool is_x87; /* mostly x87 and MMX instructions */
+	bool is_32;  /* 32-bit code, flat */
 	struct program program;
 };
 
@@ -71,6 +72,12 @@ static u8 pooled(struct draft *draft)
 static void add_move_immediate(struct draft *draft, unsigned reg, u64 value)
 {
 	u8 bytes[10] = {(u8)(0x48 | reg >> 3), (u8)(0xb8 | (reg & 7))};
+	u8 bytes_32[5] = {(u8)(0xb8 | reg)};
+	memcpy(bytes_32 + 1, &value, 4);
+	if (draft->is_32) {
+		item_add(draft, bytes_32, 5);
+		return;
+	}
 	bool is_short = value == (u32)value && chance(draft, 50);
 	if (is_short)
 		bytes[0] &= 0xf7;
@@ -162,7 +169,9 @@ static void add_arithmetic(struct draft *draft)
 		size = 1;
 	}
 	u8 rex = 0x40 | (size == 3 && !form.is_byte ? 8 : 0) | (reg >> 3) << 2 | rm >> 3;
-	if (rex != 0x40 || chance(draft, form.is_byte ? 60 : 5))
+	if (draft->is_32)
+		;
+	else if (rex != 0x40 || chance(draft, form.is_byte ? 60 : 5))
 		bytes[at++] = rex;
 	if (form.map)
 		bytes[at++] = 0x0f;
@@ -172,6 +181,19 @@ static void add_arithmetic(struct draft *draft)
 	memcpy(bytes + at, &value, 4);
 	at += form.immediate == 9 ? (size == 1 ? 2 : 4) : form.immediate;
 	item_add(draft, bytes, at);
+}
+
+/* The same without the REX prefix, or by an address in MOV's opcode's form. */
+static void add_absolute_32(struct draft *draft, u8 bytes[8])
+{
+	u8 offset[5] = {(u8)(0xa0 | below(draft, 4))};
+	memcpy(offset + 1, bytes + 4, 4);
+	if (bytes[1] == 0x63) /* ARPL there */
+		bytes[1] = 0x03;
+	if (chance(draft, 20))
+		item_add(draft, offset, 5);
+	else
+		item_add(draft, bytes + 1, 7);
 }
 
 /* MOV or an operation with memory that is there: in between, flags are where they are. */
@@ -184,6 +206,10 @@ static void add_absolute(struct draft *draft)
 	u8 bytes[8] = {(u8)(0x40 | below(draft, 2) << 3 | (reg >> 3) << 2),
 		opcodes[below(draft, ARRAY_SIZE(opcodes))], (u8)(4 | (reg & 7) << 3), 0x25};
 	memcpy(bytes + 4, &place, 4);
+	if (draft->is_32) {
+		add_absolute_32(draft, bytes);
+		return;
+	}
 	if (chance(draft, 15))
 		bytes[1] = 0xc7, bytes[2] = 4, item_add(draft, bytes, 8)->length = 8,
 		memcpy(draft->items[draft->count - 1].bytes + 8, &place, 4),
@@ -302,8 +328,13 @@ static bool begins(const struct opcode_row *row, const char *name)
 	return !strncmp(row->semantics, name, strlen(name));
 }
 
+static unsigned mode_of(const struct draft *draft)
+{
+	return draft->is_32 ? SIZE_32 : SIZE_64;
+}
+
 /* Ends the program for sure, or is one of branches. */
-static bool is_left_out(const struct opcode_row *row)
+static bool is_left_out(const struct draft *draft, const struct opcode_row *row)
 {
 	static const char *const names[] = {"jmp_", "jcc", "jcxz", "loop", "call_", "ret", "int",
 		"ud", "hlt", "sys", "rsm", "iret", "xrstor", "fxrstor", "popf", "undefined"};
@@ -311,7 +342,7 @@ static bool is_left_out(const struct opcode_row *row)
 		if (begins(row, names[i]))
 			return true;
 	return row->attributes & (ROW_CPL0 | ROW_IOPL | ROW_IO | ROW_FAR) || row_untestable(row) ||
-		!(row->modes & BIT(SIZE_64 - 1));
+		!(row->modes & BIT(mode_of(draft) - 1));
 }
 
 static bool is_general_copy(const struct opcode_row *row)
@@ -336,7 +367,7 @@ static unsigned pick_row(struct draft *draft)
 	for (;;) {
 		unsigned row = (unsigned)random_below(&draft->random, opcode_row_count);
 		const struct opcode_row *r = &opcode_rows[row];
-		if (is_left_out(r))
+		if (is_left_out(draft, r))
 			continue;
 		if (wants_x87) {
 			if (is_x87(r))
@@ -401,11 +432,12 @@ static void add_row(struct draft *draft)
 	unsigned tries = 0;
 	do {
 		unsigned row = pick_row(draft);
-		if (++tries > 100)
+		if (++tries > 200)
 			return;
 		if (!case_generate(&test, random_next(&draft->random), row, tries))
 			test.mode = SIZE_16;
-	} while (test.mode != SIZE_64 || test.insn.execute == execute_undefined);
+	} while (test.mode != mode_of(draft) || test.insn.execute == execute_undefined ||
+		(draft->is_32 && test.ds != LINUX_DS));
 	add_operands(draft, &test);
 	struct item *item = item_add(draft, test.bytes, test.length);
 	note_rip(item, &test);
@@ -504,8 +536,9 @@ static void draft_begin(struct draft *draft, u64 seed, unsigned number)
 	draft->number = number;
 	draft->random.state = seed ^ (u64)number << 20;
 	random_next(&draft->random);
+	draft->is_32 = chance(draft, 33);
 	for (unsigned i = 0; i < ARRAY_SIZE(draft->pool); i++)
-		draft->pool[i] = below(draft, 16);
+		draft->pool[i] = below(draft, draft->is_32 ? 8 : 16);
 	/* In a page, or over its end. */
 	draft->at = CODE_LINEAR + 0x800;
 	if (chance(draft, 30))
@@ -528,6 +561,9 @@ static void state_make(struct draft *draft)
 	for (unsigned i = 0; i < 16; i++)
 		program->before.regs[i] = random_integer(&draft->random);
 	program->before.regs[RSP] = DATA_LINEAR + 0x1000;
+	program->mode = (u8)mode_of(draft);
+	program->ds = program->es = program->ss = LINUX_DS;
+	program->wide_segments = below(draft, 4);
 	program->before.rflags = 0x202 | (random_next(&draft->random) & RFLAGS_ARITHMETIC);
 	random_fpu(&draft->random, program->before.fpu);
 	if (draft->is_x87 && chance(draft, 90))
@@ -635,8 +671,8 @@ static void print_insns(const struct program *program)
 		struct text out;
 		struct insn insn;
 		text_init(&out, buffer, sizeof(buffer));
-		bool good = decode(program->bytes + at, program->length - at, SIZE_64, ~(u64)0,
-				    &insn) == DECODE_OK;
+		bool good = decode(program->bytes + at, program->length - at, program->mode,
+				    ~(u64)0, &insn) == DECODE_OK;
 		unsigned length = good ? insn.length : 1;
 		if (good)
 			insn_print(&out, &insn, program->at + at);
@@ -651,8 +687,9 @@ static void print_insns(const struct program *program)
 static void print_draft(const struct draft *draft, const char *text)
 {
 	const struct program *program = &draft->program;
-	printf("block %u, seed %llu%s, minimised:\n", draft->number,
-		(unsigned long long)draft->seed, program->is_user ? ", user" : "");
+	printf("block %u, seed %llu%s%s, minimised:\n", draft->number,
+		(unsigned long long)draft->seed, draft->is_32 ? ", 32-bit" : "",
+		program->is_user ? ", user" : "");
 	print_insns(program);
 	for (unsigned i = 0; i < 16; i++)
 		printf("%s%02u %016llx%s", i % 4 ? "" : "    ", i,

@@ -129,6 +129,36 @@ static struct segment flat(u16 selector, u16 attributes)
 		.attributes = SEGMENT_S | SEGMENT_P | SEGMENT_G | attributes};
 }
 
+/* As the process's own local descriptor table has them. */
+static struct segment data_segment(u16 selector, u16 dpl)
+{
+	struct segment segment = flat(selector, SEGMENT_DB | dpl | 3);
+	if (!(selector & 4))
+		return segment;
+	const struct ldt_segment *entry = &ldt_segments[selector >> 3];
+	segment.base = entry->base;
+	segment.limit = entry->limit;
+	segment.attributes = SEGMENT_S | SEGMENT_P | dpl | (entry->wide ? SEGMENT_DB : 0) |
+		(entry->expand_down ? 4 : 0) | (entry->read_only ? 1 : 3);
+	return segment;
+}
+
+/* Compatibility mode. */
+static void segments_load_32(struct cpu *cpu, const struct program *program)
+{
+	u16 dpl = program->is_user ? SEGMENT_DPL : 0;
+	struct segment *fs = &cpu->segments[SEGMENT_FS], *gs = &cpu->segments[SEGMENT_GS];
+	cpu->segments[SEGMENT_CS] = flat(LINUX_CS32, SEGMENT_DB | dpl | 11);
+	cpu->segments[SEGMENT_DS] = data_segment(program->ds, dpl);
+	cpu->segments[SEGMENT_ES] = data_segment(program->es, dpl);
+	cpu->segments[SEGMENT_SS] = data_segment(program->ss, dpl);
+	fs->base = (u32)fs->base;
+	if (!(program->wide_segments & 1))
+		*fs = (struct segment){.attributes = SEGMENT_UNUSABLE};
+	if (!(program->wide_segments & 2))
+		gs->limit = (u32)DATA_LINEAR + 0x1000;
+}
+
 static void segments_load(struct cpu *cpu, bool is_user)
 {
 	u16 dpl = is_user ? SEGMENT_DPL : 0;
@@ -182,6 +212,8 @@ static void registers_load(struct cpu *cpu, const struct program *program)
 	fpu_control_load(cpu, program->fpu_control);
 	cpu->cr4 |= program->has_smap ? CR4_SMAP : 0;
 	segments_load(cpu, program->is_user);
+	if (program->mode == SIZE_32)
+		segments_load_32(cpu, program);
 	cpu_mode_changed(cpu);
 }
 

@@ -21,6 +21,9 @@ struct program {
 	u64 at; /* on the code's pages, which are HLTs elsewhere */
 	u8 bytes[PROGRAM_BYTES];
 	unsigned length;
+	u8 mode;	  /* enum insn_size of the code: SIZE_64 or, in long mode, SIZE_32 */
+	u8 wide_segments; /* 32-bit code: bit 0 FS, bit 1 GS are as large as all; else null, or small */
+	u16 ds, es, ss;	   /* 32-bit code: as a test case's */
 	u8 fpu_control;	   /* enum fpu_control */
 	bool writes_code;  /* the code's pages may be written */
 	bool has_smap;	   /* CR4.SMAP; data and code are user pages */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every row in 64-bit code, and random blocks, translated at once and compared with the interpreter: see engines.h.
+ * Every row in 64-bit code and in 32-bit code of compatibility mode, and random blocks of both, translated at once and compared with the interpreter: see engines.h.
  * `N passed, N failed`: rows, and blocks in hundreds.
  */
 #include <stdio.h>
@@ -30,15 +30,28 @@ static void append(struct program *program, const void *bytes, unsigned count)
 	program->length += count;
 }
 
+static const u8 flag_groups[] = {0, 1, 4, 5, 7}; /* of 83: add 0, or 0, and -1, sub 0, cmp */
+
 /*
  * An instruction that sets flags and changes no register: the flags are then in the host's, and can be had again in one of the
  * translator's ways.
  */
+static void append_flags_32(struct program *program, struct random *random)
+{
+	u8 a = (u8)random_below(random, 8), b = (u8)random_below(random, 8);
+	u8 group = flag_groups[random_below(random, ARRAY_SIZE(flag_groups))];
+	u8 rr[] = {random_chance(random, 50) ? 0x39 : 0x85, 0xc0 | b << 3 | a};
+	u8 immediate[] = {0x83, 0xc0 | group << 3 | a, group == 4 ? 0xff : 0};
+	if (random_chance(random, 50))
+		append(program, rr, 2);
+	else
+		append(program, immediate, 3);
+}
+
 static void append_flags(struct program *program, struct random *random)
 {
-	static const u8 groups[] = {0, 1, 4, 5, 7}; /* of 83: add 0, or 0, and -1, sub 0, cmp */
 	u8 a = (u8)random_below(random, 16), b = (u8)random_below(random, 16);
-	u8 group = groups[random_below(random, ARRAY_SIZE(groups))];
+	u8 group = flag_groups[random_below(random, ARRAY_SIZE(flag_groups))];
 	u8 rr[] = {0x48 | (b >> 3) << 2 | a >> 3, random_chance(random, 50) ? 0x39 : 0x85,
 		0xc0 | (b & 7) << 3 | (a & 7)};
 	u8 immediate[] = {0x48 | a >> 3, 0x83, 0xc0 | group << 3 | (a & 7), group == 4 ? 0xff : 0};
@@ -54,6 +67,20 @@ static void append_simd(struct program *program)
 	append(program, "\x0f\x28\xc9", 3);
 }
 
+/* In a third of the cases registers have upper halves, as 64-bit code may have left them. */
+static void segments_of_case(
+	struct program *program, const struct test_case *test, struct random *random)
+{
+	program->ds = test->ds;
+	program->es = test->es;
+	program->ss = test->ss;
+	program->wide_segments = (u8)random_below(random, 4);
+	if (!random_chance(random, 33))
+		return;
+	for (unsigned i = 0; i < 16; i++)
+		program->before.regs[i] |= random_integer(random) << 32;
+}
+
 static void program_of_case(struct program *program, const struct test_case *test)
 {
 	struct random random = {test->seed ^ (u64)test->row << 32 ^ test->number};
@@ -63,8 +90,15 @@ static void program_of_case(struct program *program, const struct test_case *tes
 	program->patches = test;
 	if (random_chance(&random, 30))
 		append_simd(program);
-	if (random_chance(&random, 50))
-		append_flags(program, &random);
+	program->mode = test->mode;
+	if (test->mode == SIZE_32)
+		segments_of_case(program, test, &random);
+	if (random_chance(&random, 50)) {
+		if (test->mode == SIZE_32)
+			append_flags_32(program, &random);
+		else
+			append_flags(program, &random);
+	}
 	unsigned before = program->length ? 1 + (program->length > 4) : 0;
 	program->at = test->before.rip - program->length;
 	append(program, test->bytes, test->length);
@@ -98,16 +132,16 @@ static void print_case(const struct options *options, const struct test_case *te
 
 enum row_result { ROW_PASSED, ROW_FAILED, ROW_UNCOVERED };
 
-static bool is_in_user_reach(const struct test_case *test)
+static bool is_in_user_reach(const struct test_case *test, unsigned mode)
 {
-	return test->mode == SIZE_64 && test->insn.execute != execute_undefined;
+	return test->mode == mode && test->insn.execute != execute_undefined;
 }
 
-static enum row_result run_row(const struct options *options, unsigned row)
+static enum row_result run_row(const struct options *options, unsigned row, unsigned mode)
 {
 	unsigned done = 0, failed = 0;
 	struct random random = {options->seed ^ (u64)row << 32};
-	if (row_untestable(&opcode_rows[row]) || !(opcode_rows[row].modes & BIT(SIZE_64 - 1)))
+	if (row_untestable(&opcode_rows[row]) || !(opcode_rows[row].modes & BIT(mode - 1)))
 		return ROW_UNCOVERED;
 	random_data(&random, template, sizeof(template));
 	unsigned first = options->number >= 0 ? (unsigned)options->number : 0;
@@ -118,7 +152,8 @@ static enum row_result run_row(const struct options *options, unsigned row)
 		char text[2048];
 		if (options->number >= 0 && number != first)
 			break;
-		if (!case_generate(&test, options->seed, row, number) || !is_in_user_reach(&test))
+		if (!case_generate(&test, options->seed, row, number) ||
+			!is_in_user_reach(&test, mode))
 			continue;
 		done++;
 		program_of_case(&program, &test);
@@ -128,8 +163,9 @@ static enum row_result run_row(const struct options *options, unsigned row)
 			print_case(options, &test, &program, text);
 	}
 	if (failed)
-		printf("FAIL row %u %s (%s): %u of %u cases\n", row, opcode_rows[row].mnemonic,
-			opcode_rows[row].semantics, failed, done);
+		printf("FAIL row %u %s (%s), %s-bit code: %u of %u cases\n", row,
+			opcode_rows[row].mnemonic, opcode_rows[row].semantics,
+			mode == SIZE_64 ? "64" : "32", failed, done);
 	return failed ? ROW_FAILED : done ? ROW_PASSED : ROW_UNCOVERED;
 }
 
@@ -148,8 +184,10 @@ static int run(const struct options *options)
 	bool all = options->row < 0 && !options->semantics;
 	for (unsigned row = 0; row < opcode_row_count && options->block < 0 && options->cases;
 		row++) {
-		if (is_wanted(options, row))
-			counts[run_row(options, row)]++;
+		if (is_wanted(options, row)) {
+			counts[run_row(options, row, SIZE_64)]++;
+			counts[run_row(options, row, SIZE_32)]++;
+		}
 		fflush(stdout);
 	}
 	if (all)

@@ -108,7 +108,7 @@ static void aside_emit(struct build *b, struct aside *aside)
 	if (aside->kind == ASIDE_EDGE || aside->kind == ASIDE_STI || aside->kind == ASIDE_NEXT)
 		b->edges[aside->edge].unlinked = b->code->at;
 	if (aside->undo_stack)
-		emit_lea(b->code, rsp, place_base(rsp, aside->undo_stack));
+		emit_word_lea(b, rsp, place_base(rsp, aside->undo_stack));
 	flags_to_memory(b->code, &aside->before);
 	x87_pointers_store(b->code, &aside->x87);
 	switch (aside->kind) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Near branches of 64-bit code. */
+/* Near branches whose operands are words of the code. */
 #include "engines/translator/build.h"
 
 static bool is_other_page(i64 offset)
@@ -40,7 +40,7 @@ static void emit_page_step(struct build *b, i64 offset)
 {
 	i64 pages = offset & (i64)PAGE_MASK;
 	emit_load(b->code, HOST_SCRATCH, place_vcpu(OFFSET_WORD(WORD_CODE_BASE)));
-	emit_lea(b->code, HOST_SCRATCH, place_base(HOST_SCRATCH, (i32)pages));
+	emit_word_lea(b, HOST_SCRATCH, place_base(HOST_SCRATCH, (i32)pages));
 	emit_store(b->code, place_vcpu(OFFSET_WORD(WORD_CODE_BASE)), HOST_SCRATCH);
 }
 
@@ -60,7 +60,7 @@ void build_edge_to(struct build *b, i64 offset, enum aside_kind kind, i32 stack)
 	if (needs_key(offset))
 		emit_key_check(b, aside, edge);
 	if (stack)
-		emit_lea(b->code, host_register(RSP), place_base(host_register(RSP), stack));
+		emit_word_lea(b, host_register(RSP), place_base(host_register(RSP), stack));
 	if (is_other_page(offset))
 		emit_page_step(b, offset);
 	edge->jump = emit_jmp(b->code);
@@ -128,14 +128,14 @@ static bool build_jcc(struct build *b)
 	return true;
 }
 
-/* JRCXZ; the LOOPs are the semantics'. */
+/* JRCXZ, or JECXZ; the LOOPs are the semantics'. */
 static bool build_jrcxz(struct build *b)
 {
-	if (b->insn->address_size != SIZE_64)
+	if (b->insn->address_size != word_size(b))
 		return false;
 	if (!b->flags.in_memory)
 		flags_to_host(b->code, &b->flags);
-	emit_mov(b->code, HOST_ADDRESS, host_register(RCX));
+	emit_op_rr(b->code, 0x89, !b->is_32, host_register(RCX), HOST_ADDRESS);
 	emit_jrcxz_over(b->code, 5);
 	u32 not_taken = emit_jmp(b->code);
 	build_edge_to(b, relative_target(b), ASIDE_EDGE, 0);
@@ -150,17 +150,22 @@ static bool build_jrcxz(struct build *b)
 static void emit_return_address(struct build *b, struct place place)
 {
 	emit_load(b->code, HOST_SCRATCH, place_vcpu(OFFSET_WORD(WORD_CODE_BASE)));
-	emit_lea(b->code, HOST_SCRATCH, place_base(HOST_SCRATCH, (i32)b->offset_next));
-	emit_store(b->code, place, HOST_SCRATCH);
+	emit_word_lea(b, HOST_SCRATCH, place_base(HOST_SCRATCH, (i32)b->offset_next));
+	emit_word_store(b, place, HOST_SCRATCH);
+}
+
+/* Room for a return address. */
+static struct place check_stack(struct build *b, struct aside *aside)
+{
+	return check_register(b, aside, RSP, -word_bytes(b), (unsigned)word_bytes(b), true);
 }
 
 static bool build_call(struct build *b)
 {
 	struct aside *aside = check_open(b, ASIDE_LEAVE);
-	struct place place = check_register(b, aside, RSP, -8, 8, true);
-	emit_return_address(b, place);
+	emit_return_address(b, check_stack(b, aside));
 	before_write(b, RSP);
-	build_edge_to(b, relative_target(b), ASIDE_EDGE, -8);
+	build_edge_to(b, relative_target(b), ASIDE_EDGE, -word_bytes(b));
 	b->ends = true;
 	return true;
 }
@@ -200,7 +205,7 @@ static void emit_arrive(struct build *b, i32 stack, struct place where)
 	u8 rsp = host_register(RSP);
 	emit_store(code, place_vcpu(OFFSET_WORD(WORD_CODE_BASE)), HOST_SCRATCH);
 	if (stack)
-		emit_lea(code, rsp, place_base(rsp, stack));
+		emit_word_lea(b, rsp, place_base(rsp, stack));
 	emit_op_rm(code, 0xff, false, 4, where);
 	b->ends = true;
 }
@@ -221,21 +226,24 @@ static bool build_ret(struct build *b, i32 more)
 	flags_to_memory(b->code, &b->flags);
 	b->flags.in_host = false;
 	struct aside *aside = aside_open(b, ASIDE_LEAVE);
-	struct place place = check_register(b, aside, RSP, 0, 8, false);
-	emit_load(b->code, HOST_SCRATCH, place);
-	emit_indirect(b, aside, 8 + more);
+	struct place place = check_register(b, aside, RSP, 0, (unsigned)word_bytes(b), false);
+	emit_word_load(b, HOST_SCRATCH, place);
+	emit_indirect(b, aside, word_bytes(b) + more);
 	return true;
 }
 
 static bool operand_is_good(const struct insn *insn)
 {
-	return insn->flags & INSN_MEMORY ? insn->flags & INSN_FLAT : !(insn->rm & 7);
+	return insn->flags & INSN_MEMORY ? operand_is_reachable(insn) : !(insn->rm & 7);
 }
 
 static void emit_target(struct build *b, struct aside *aside)
 {
 	if (b->insn->flags & INSN_MEMORY)
-		emit_load(b->code, HOST_SCRATCH, check_operand(b, aside, 8, false, false));
+		emit_word_load(b, HOST_SCRATCH,
+			check_operand(b, aside, (unsigned)word_bytes(b), false, false));
+	else if (b->is_32)
+		emit_op_rr(b->code, 0x89, false, host_register(b->insn->rm >> 3), HOST_SCRATCH);
 	else
 		register_load(b, HOST_SCRATCH, b->insn->rm >> 3);
 }
@@ -262,9 +270,9 @@ static bool build_call_indirect(struct build *b)
 	emit_store(b->code, place_vcpu(OFFSET_WORD(WORD_TARGET)), HOST_SCRATCH);
 	emit_load(b->code, HOST_SCRATCH, target_code());
 	emit_store(b->code, code, HOST_SCRATCH);
-	emit_return_address(b, check_register(b, aside, RSP, -8, 8, true));
+	emit_return_address(b, check_stack(b, aside));
 	emit_load(b->code, HOST_SCRATCH, place_vcpu(OFFSET_WORD(WORD_TARGET)));
-	emit_arrive(b, -8, code);
+	emit_arrive(b, -word_bytes(b), code);
 	return true;
 }
 
@@ -272,7 +280,7 @@ bool build_branch(struct build *b)
 {
 	const struct insn *insn = b->insn;
 	const struct opcode_row *row = &opcode_rows[insn->row];
-	if (row->class != ROW_CLASS_REWRITE || insn->operand_size != SIZE_64)
+	if (row->class != ROW_CLASS_REWRITE || insn->operand_size != word_size(b))
 		return false;
 	if (row->map == 1)
 		return (insn->opcode & 0xf0) == 0x80 && is_near(relative_target(b)) && build_jcc(b);

@@ -72,7 +72,8 @@ struct build {
 	struct flags flags;
 	u32 fpu_live; /* enum fpu_live: which of the guest's FPU registers are in the host's at this point */
 	struct x87_pointers x87;
-	bool ends; /* nothing comes after this instruction */
+	bool is_32; /* 32-bit code with flat segments: addresses and the stack are of 32 bits */
+	bool ends;  /* nothing comes after this instruction */
 	unsigned aside_count;
 	struct aside aside[ASIDE_MAX];
 	unsigned edge_count;
@@ -95,6 +96,28 @@ void build_rewind(struct build *b, const struct build_mark *mark);
 
 /* The current instruction, alone or within a stretch. */
 void build_insn(struct build *b);
+
+/* The current code's word: of the stack, of addresses, of near branches; its bytes. */
+static always_inline unsigned word_size(const struct build *b)
+{
+	return b->is_32 ? SIZE_32 : SIZE_64;
+}
+
+static always_inline i32 word_bytes(const struct build *b)
+{
+	return b->is_32 ? 4 : 8;
+}
+
+/*
+ * Can check_operand reach the memory operand? In 32-bit code ES, SS and DS are flat wherever a translation runs (run.c), and FS and GS are
+ * looked at; CS is not for writing, and seldom used.
+ */
+static always_inline bool operand_is_reachable(const struct insn *insn)
+{
+	return insn->flags & INSN_FLAT ||
+		(insn->code_size == SIZE_32 && insn->address_size == SIZE_32 &&
+			insn->segment != SEGMENT_CS);
+}
 
 /* Opens a aside piece for the current instruction with the flags as they are now. */
 struct aside *aside_open(struct build *b, enum aside_kind kind);
@@ -127,6 +150,14 @@ void emit_other_flag(struct build *b, u32 flag, bool is_set);
 
 /* LEA of the current instruction's address into a host register. */
 void emit_address(struct build *b, unsigned to);
+
+/* The same for the address that is the current instruction's immediate. */
+struct place check_offset(struct build *b, struct aside *aside, unsigned bytes, bool is_write);
+
+/* LEA, loads and stores of a word of the current code. */
+void emit_word_lea(struct build *b, unsigned to, struct place place);
+void emit_word_load(struct build *b, unsigned to, struct place place);
+void emit_word_store(struct build *b, struct place place, unsigned from);
 
 /* A guest register's value: the host register that has it, or `scratch` after loading it there. */
 unsigned register_use(struct build *b, unsigned guest, unsigned scratch);

@@ -7,13 +7,20 @@ static u8 guest_of(u8 location)
 	return location < 16 * 8 ? location >> 3 : NO_GUEST;
 }
 
+/* Whose base is to be added. */
+static u8 segment_of(const struct insn *insn)
+{
+	bool has_base = insn->segment == SEGMENT_FS || insn->segment == SEGMENT_GS;
+	return has_base ? insn->segment : SEGMENT_NONE;
+}
+
 struct address address_of(const struct insn *insn, u32 offset_next)
 {
 	struct address a = {.base = guest_of(insn->base),
 		.index = guest_of(insn->index),
 		.scale = insn->scale,
 		.is_rip = insn->base == LOCATION_RIP,
-		.segment = insn->segment,
+		.segment = segment_of(insn),
 		.displacement = insn->displacement};
 	if (a.is_rip)
 		a.displacement += (i32)offset_next;
@@ -50,9 +57,9 @@ static void emit_linear(struct build *b, const struct address *a, unsigned to)
 			place.index = (u8)at;
 		}
 	}
-	emit_lea(code, to, place);
+	emit_word_lea(b, to, place);
 	if (a->segment != SEGMENT_NONE)
-		emit_op_rm(code, 0x03, true, to, place_vcpu(OFFSET_SEGMENT_BASE(a->segment)));
+		emit_op_rm(code, 0x03, !b->is_32, to, place_vcpu(OFFSET_SEGMENT_BASE(a->segment)));
 }
 
 void emit_address(struct build *b, unsigned to)
@@ -60,6 +67,24 @@ void emit_address(struct build *b, unsigned to)
 	struct address a = address_of(b->insn, b->offset_next);
 	a.segment = SEGMENT_NONE;
 	emit_linear(b, &a, to);
+}
+
+/* FS and GS may be null, or small, in 32-bit code. */
+static void emit_segment_check(struct build *b, struct aside *aside, const struct address *a)
+{
+	if (!b->is_32 || a->segment == SEGMENT_NONE)
+		return;
+	emit_op_rm(b->code, 0xf6, false, 0, place_vcpu(OFFSET_WORD(WORD_SEGMENTS)));
+	emit_8(b->code, a->segment == SEGMENT_FS ? FLAT_FS : FLAT_GS);
+	aside_jump(aside, emit_jcc(b->code, 4)); /* jz */
+}
+
+/* HOST_ADDRESS has the page's addend; the sum of 32 bits is made once more, since only it is what has been checked. */
+static struct place emit_rest_32(struct build *b, const struct address *a)
+{
+	emit_linear(b, a, HOST_SCRATCH);
+	emit_lea(b->code, HOST_ADDRESS, (struct place){HOST_ADDRESS, HOST_SCRATCH, 0, false, 0});
+	return place_base(HOST_ADDRESS, 0);
 }
 
 /* HOST_ADDRESS has the page's addend; what is left of the address becomes part of the place. */
@@ -103,6 +128,7 @@ static struct place emit_check(struct build *b, struct aside *aside, const struc
 	u64 tag = is_write ? __builtin_offsetof(struct tlb_entry, write)
 			   : __builtin_offsetof(struct tlb_entry, read);
 	i32 mask = (i32)PAGE_MASK | (i32)(align - 1);
+	emit_segment_check(b, aside, a);
 	emit_linear(b, a, HOST_SCRATCH);
 	emit_op_rr(code, 0x89, false, HOST_SCRATCH, HOST_ADDRESS);
 	emit_op_rr(code, 0xc1, false, 5, HOST_ADDRESS); /* shr */
@@ -120,7 +146,7 @@ static struct place emit_check(struct build *b, struct aside *aside, const struc
 	emit_load(code, HOST_ADDRESS,
 		place_base(HOST_ADDRESS, (i32) __builtin_offsetof(struct tlb_entry, addend)));
 	miss->back = code->at;
-	return emit_rest(b, a);
+	return b->is_32 ? emit_rest_32(b, a) : emit_rest(b, a);
 }
 
 _Static_assert(sizeof(struct tlb_entry) == 32, "the check multiplies by shifting");
@@ -157,6 +183,32 @@ struct aside *check_open(struct build *b, enum aside_kind kind)
 	if (!b->stretch.is_active)
 		flags_clobber(b->code, &b->flags);
 	return aside_open(b, kind);
+}
+
+struct place check_offset(struct build *b, struct aside *aside, unsigned bytes, bool is_write)
+{
+	struct address a = {.base = NO_GUEST,
+		.index = NO_GUEST,
+		.segment = segment_of(b->insn),
+		.displacement = (i32)b->insn->immediate};
+	return emit_check(b, aside, &a, bytes, is_write, 1);
+}
+
+/* ---- words of the guest's ------------------------------------------------------------------------ */
+
+void emit_word_lea(struct build *b, unsigned to, struct place place)
+{
+	emit_op_rm(b->code, 0x8d, !b->is_32, to, place);
+}
+
+void emit_word_load(struct build *b, unsigned to, struct place place)
+{
+	emit_op_rm(b->code, 0x8b, !b->is_32, to, place);
+}
+
+void emit_word_store(struct build *b, struct place place, unsigned from)
+{
+	emit_op_rm(b->code, 0x89, !b->is_32, from, place);
 }
 
 /* ---- guest registers ----------------------------------------------------------------------------- */

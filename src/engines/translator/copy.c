@@ -17,7 +17,8 @@ struct shape {
 	bool is_byte_reg, is_byte_rm;
 	unsigned reg, rm; /* host registers, or the opcode's extension */
 	u8 immediate_bytes;
-	bool is_simd; /* an XMM or MMX register is among the operands */
+	bool names_vector; /* a register's number is in it */
+	bool is_simd;	   /* an XMM or MMX register is among the operands */
 	bool is_mmx;
 	u8 memory_bytes;
 	bool is_write;
@@ -62,6 +63,12 @@ static void shape_vex(struct shape *shape, const struct insn *insn)
 	shape->reg = row->modrm_value >> 3 & 7;
 }
 
+/* 82 is another 80 that 64-bit code, and so the host, does not have. */
+static u8 host_opcode(const struct opcode_row *row, u8 opcode)
+{
+	return row->map == 0 && opcode == 0x82 ? 0x80 : opcode;
+}
+
 static void shape_encoding(struct shape *shape, const struct insn *insn)
 {
 	const struct opcode_row *row = shape->row;
@@ -74,7 +81,7 @@ static void shape_encoding(struct shape *shape, const struct insn *insn)
 				insn->operand_size == SIZE_64),
 		.has_lock = insn->flags & INSN_LOCK,
 		.map = row->map,
-		.opcode = insn->opcode,
+		.opcode = host_opcode(row, insn->opcode),
 	};
 }
 
@@ -96,7 +103,7 @@ static bool shape_rm_memory(
 {
 	shape->memory_bytes = (u8)row_operand_bytes(insn, operand, true);
 	shape->is_write = operand->access & ACCESS_W;
-	return shape->memory_bytes && operand->access && insn->flags & INSN_FLAT;
+	return shape->memory_bytes && operand->access && operand_is_reachable(insn);
 }
 
 static bool shape_general(u8 location, u8 bytes, unsigned *host, bool *is_byte)
@@ -133,6 +140,7 @@ static bool shape_operand(
 		return true;
 	case OPERAND_L:
 		shape->immediate_bytes = 1;
+		shape->names_vector = true;
 		return true;
 	case OPERAND_H:
 		shape->is_simd = true;
@@ -196,7 +204,10 @@ static bool wants_rex(bool is_byte, unsigned host)
 
 static void emit_immediate(struct build *b, const struct shape *shape)
 {
-	emit_bytes(b->code, &b->insn->immediate, shape->immediate_bytes);
+	u64 immediate = b->insn->immediate;
+	if (shape->names_vector && b->is_32)
+		immediate &= 0x7f; /* there the top bit of a register's number does not count */
+	emit_bytes(b->code, &immediate, shape->immediate_bytes);
 }
 
 /* The register in ModRM.reg, in a host register; *store: it must go back to memory afterwards. */

@@ -56,6 +56,7 @@ enum engine_word {
 	WORD_RETIRED,	  /* counted mode: instructions up to the current block's start */
 	WORD_LIMIT,	  /* counted mode: blocks that would go beyond this do not begin */
 	WORD_START,	  /* counted mode: struct insn that the current block begins with */
+	WORD_SEGMENTS,	  /* 32-bit code: enum flat_segments, FS and GS */
 	WORD_SECOND_WAYS, /* counts, in its lowest byte, accesses by the TLB's second way (aside.c) */
 	WORD_PLACE, /* PLACES of them: host addresses that a block has checked, for its later instructions */
 	WORD_LEFT = WORD_PLACE +
@@ -77,6 +78,9 @@ static always_inline u8 fpu_live_bit(u32 live)
 {
 	return live == FPU_SSE ? FPU_SSE : (u8)(live & ~(u32)FPU_SSE);
 }
+
+/* WORD_SEGMENTS: which are as large as the address space and writable, whatever their base. */
+enum flat_segments { FLAT_FS = 1, FLAT_GS = 2 };
 
 #define OFFSET_REGISTER(number) ((i32) __builtin_offsetof(struct cpu, regs) + 8 * (i32)(number))
 #define OFFSET_WORD(word) ((i32) __builtin_offsetof(struct cpu, engine_words) + 8 * (i32)(word))

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The translator: x86-64 to x86-64. What runs seldom is interpreted, what runs often runs as host code; all that is not
- * 64-bit code is interpreted. docs/design/translator.md.
+ * The translator: x86 to x86-64. What runs seldom is interpreted, what runs often runs as host code; all that is neither
+ * 64-bit code nor 32-bit code with flat segments is interpreted. docs/design/translator.md.
  */
 #include "base/memory.h"
 #include "engines/translator/build.h"
 #include "engines/translator/verify.h"
+#include "x86/descriptors.h"
 #include "x86/model.h"
 
 /* Decoded blocks, about as much as translations of them take. */
@@ -308,14 +309,47 @@ static no_inline void enter(struct translator *t, const struct translation *tran
 	words[WORD_LEFT] = 0;
 }
 
+/* ---- 32-bit code --------------------------------------------------------------------------------- */
+
+/* Offsets are linear addresses, or are when the base is added, and all may be read and written. */
+static bool is_as_large_as_all(const struct segment *segment)
+{
+	const u16 data = SEGMENT_P | SEGMENT_S | TYPE_WRITABLE;
+	return segment->limit == 0xffffffff &&
+		(segment->attributes & (data | SEGMENT_UNUSABLE | TYPE_CODE | TYPE_EXPAND_DOWN)) ==
+		data;
+}
+
+/*
+ * May 32-bit translations run? Asked whenever translated code is entered; as long as control stays in it nothing writes a segment
+ * register. Addresses that are no longer of 32 bits (code that ran over their end) are the interpreter's.
+ */
+static bool has_flat_segments(struct cpu *cpu)
+{
+	static const u8 names[] = {SEGMENT_ES, SEGMENT_SS, SEGMENT_DS};
+	const struct segment *segments = cpu->segments;
+	if (segments[SEGMENT_CS].base || segments[SEGMENT_CS].limit != 0xffffffff ||
+		cpu->stack_size != SIZE_32 || cpu->regs[RIP] >> 32 || cpu_is_8086(cpu))
+		return false;
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
+		if (segments[names[i]].base || !is_as_large_as_all(&segments[names[i]]))
+			return false;
+	cpu->engine_words[WORD_SEGMENTS] =
+		(is_as_large_as_all(&segments[SEGMENT_FS]) ? FLAT_FS : 0) |
+		(is_as_large_as_all(&segments[SEGMENT_GS]) ? FLAT_GS : 0);
+	return true;
+}
+
 /* The block's translation, made now if it has been found often enough; NULL: it is interpreted. */
 static struct translation *translation_get(struct translator *t, struct block *block)
 {
 	struct block_cache *cache = &t->loop.cache;
+	if (unlikely(block->code_size != SIZE_64) &&
+		(block->code_size != SIZE_32 || !has_flat_segments(&t->vcpu->cpu)))
+		return NULL;
 	if (block->translation || block->heat == BLOCK_NEVER)
 		return block->translation;
-	if (block->code_size != SIZE_64 || block == block_single(cache) ||
-		++block->heat < t->vcpu->machine->translate_after)
+	if (block == block_single(cache) || ++block->heat < t->vcpu->machine->translate_after)
 		return NULL;
 	if (!translate_block(t, block)) {
 		if (region_is_new(t))

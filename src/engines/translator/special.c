@@ -73,6 +73,39 @@ static bool build_move_immediate(struct build *b)
 	return true;
 }
 
+/* INC and DEC of 32-bit code, whose encoding is a REX prefix to the host: as the forms with ModRM. */
+static bool build_step(struct build *b)
+{
+	const struct insn *insn = b->insn;
+	unsigned guest = insn->reg >> 3;
+	struct encoding e = sized(insn, 0xff);
+	flags_to_host(b->code, &b->flags);
+	emit_rr(b->code, &e, insn->opcode >> 3 & 1, host_register(guest));
+	flags_register_written(&b->flags, guest);
+	flags_were_set(&b->flags, insn);
+	return true;
+}
+
+/* AL or rAX and memory at an address in the instruction. 64-bit code has such addresses of 8 bytes, and no use for them. */
+static bool build_move_offset(struct build *b)
+{
+	const struct insn *insn = b->insn;
+	bool is_store = insn->opcode & 2;
+	struct encoding e = sized(insn, (is_store ? 0x89 : 0x8b) - !(insn->opcode & 1));
+	if (!b->is_32 || !operand_is_reachable(insn))
+		return false;
+	flags_clobber(b->code, &b->flags);
+	struct aside *aside = aside_open(b, ASIDE_INSN);
+	struct place place = check_offset(b, aside, 1u << insn->operand_size, is_store);
+	if (!is_store)
+		before_write(b, RAX);
+	emit_rm(b->code, &e, host_register(RAX), &place);
+	if (!is_store)
+		flags_register_written(&b->flags, RAX);
+	aside_close(b, aside);
+	return true;
+}
+
 static bool build_bswap(struct build *b)
 {
 	const struct insn *insn = b->insn;
@@ -130,7 +163,7 @@ static bool build_lea(struct build *b)
 	const struct insn *insn = b->insn;
 	unsigned guest = insn->reg >> 3;
 	u8 host = host_register(guest);
-	if (!(insn->flags & INSN_FLAT))
+	if (!operand_is_reachable(insn))
 		return false;
 	before_write(b, guest);
 	emit_address(b, HOST_SCRATCH);
@@ -270,7 +303,7 @@ static bool build_compare_exchange(struct build *b)
 	const struct insn *insn = b->insn;
 	unsigned bytes = 1u << insn->operand_size;
 	u8 reg = host_register(insn->reg >> 3);
-	if (!is_memory(insn) || !(insn->flags & INSN_FLAT) || !is_whole(insn->reg) ||
+	if (!is_memory(insn) || !operand_is_reachable(insn) || !is_whole(insn->reg) ||
 		reg == HOST_NONE)
 		return false;
 	struct encoding e = sized(insn, insn->opcode);
@@ -317,7 +350,7 @@ static bool build_shift_by_cl(struct build *b)
 	unsigned reg = insn->modrm >> 3 & 7;
 	if (is_double)
 		reg = host_register(insn->reg >> 3);
-	if (reg == HOST_NONE || (is_memory(insn) && !(insn->flags & INSN_FLAT)) ||
+	if (reg == HOST_NONE || (is_memory(insn) && !operand_is_reachable(insn)) ||
 		(!is_memory(insn) && !is_whole(insn->rm)))
 		return false;
 	struct encoding e = sized(insn, insn->opcode);
@@ -365,8 +398,12 @@ static bool build_special_1(struct build *b)
 	if (opcode < 0x40)
 		return (opcode & 7) >= 4 && (opcode & 7) < 6 && build_accumulator(b);
 	switch (opcode) {
+	case 0x40 ... 0x4f:
+		return build_step(b);
 	case 0x8d:
 		return build_lea(b);
+	case 0xa0 ... 0xa3:
+		return build_move_offset(b);
 	case 0x90 ... 0x97:
 		if (opcode_rows[insn->row].operand_count)
 			return build_exchange_accumulator(b);
@@ -389,7 +426,7 @@ static bool build_special_1(struct build *b)
 	case 0xf6:
 	case 0xf7:
 		if (group < 4 ||
-			(is_memory(insn) ? !(insn->flags & INSN_FLAT) : !is_whole(insn->rm)))
+			(is_memory(insn) ? !operand_is_reachable(insn) : !is_whole(insn->rm)))
 			return false;
 		return group < 6 && build_multiply(b);
 	}
@@ -427,7 +464,8 @@ bool build_special(struct build *b)
 {
 	const struct opcode_row *row = &opcode_rows[b->insn->row];
 	if (is_division(b->insn, row))
-		return (is_memory(b->insn) ? b->insn->flags & INSN_FLAT : is_whole(b->insn->rm)) &&
+		return (is_memory(b->insn) ? operand_is_reachable(b->insn)
+					   : is_whole(b->insn->rm)) &&
 			build_divide(b);
 	if (row->class != ROW_CLASS_COPY)
 		return false;

@@ -15,7 +15,7 @@ void stretch_move_stack(struct build *b, i32 delta)
 	if (b->stretch.is_active)
 		b->stretch.stack += delta;
 	else
-		emit_lea(b->code, rsp, place_base(rsp, delta));
+		emit_word_lea(b, rsp, place_base(rsp, delta));
 	flags_register_written(&b->flags, RSP);
 }
 
@@ -193,6 +193,8 @@ bool stretch_build(struct build *b)
 	struct build_mark mark;
 	bool is_loop = !b->index && !b->translator->is_counted;
 	u32 limit = b->block->count;
+	if (b->is_32) /* sums are cut to 32 bits: what is near is not what the plan takes for it */
+		return false;
 	build_mark(b, &mark);
 	s->keeps_all = false;
 	for (;;) {

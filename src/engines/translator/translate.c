@@ -18,6 +18,22 @@ static bool touches_fpu(const struct opcode_row *row)
 	return row->map == 1 && (row->opcode == 0xae || row->opcode == 0xc7);
 }
 
+/*
+ * What other 32-bit translations take for granted may hold no longer: the run loop looks. Whatever else changes segments (far
+ * transfers, task switches) ends blocks anyway.
+ */
+static bool writes_segment(const struct insn *insn)
+{
+	if (insn->row == ROW_INVALID)
+		return false;
+	const struct opcode_row *row = &opcode_rows[insn->row];
+	unsigned kind = row->operand_count ? row->operands[0].kind : OPERAND_NONE;
+	if (row->operand_count > 1 && row->operands[1].size == OPERAND_SIZE_P)
+		return true; /* LES and its kin */
+	return (kind == OPERAND_S || (kind >= OPERAND_ES && kind <= OPERAND_GS)) &&
+		row->operands[0].access & ACCESS_W;
+}
+
 void build_helper(struct build *b)
 {
 	const struct translator *t = b->translator;
@@ -29,7 +45,7 @@ void build_helper(struct build *b)
 	b->flags = (struct flags){.in_memory = true};
 	emit_mov_immediate(b->code, HOST_SCRATCH, (u64)(uintptr_t)insn);
 	emit_mov_immediate(b->code, HOST_ADDRESS, b->offset_next);
-	if (insn->flags & INSN_ENDS_BLOCK) {
+	if (insn->flags & INSN_ENDS_BLOCK || (b->is_32 && writes_segment(insn))) {
 		emit_jmp_to(b->code, t->thunk_insn_end);
 		b->ends = true;
 		return;
@@ -54,11 +70,13 @@ void build_fpu(struct build *b, u32 live)
 	b->fpu_live |= live;
 }
 
-/* EMMS, VZEROUPPER and VZEROALL. */
+/* EMMS, VZEROUPPER and VZEROALL. The latter clear half as many registers in 32-bit code, which has no more. */
 static bool build_empty(struct build *b)
 {
 	const struct opcode_row *row = &opcode_rows[b->insn->row];
 	if ((row->map != 1 && row->map != OPCODE_MAP_VEX + 1) || b->insn->opcode != 0x77)
+		return false;
+	if (row->map != 1 && b->is_32)
 		return false;
 	build_fpu(b, row->map == 1 ? FPU_X87 : FPU_AVX);
 	if (row->map == 1)
@@ -308,6 +326,7 @@ bool translate_block(struct translator *translator, struct block *block)
 	b->translation = t;
 	b->aside_count = b->edge_count = 0;
 	b->fpu_live = 0;
+	b->is_32 = block->code_size == SIZE_32;
 	b->x87.is_due = b->ends = false;
 	build_entry(b, t);
 	if (translator->is_counted)

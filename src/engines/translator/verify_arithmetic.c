@@ -52,6 +52,12 @@ static struct pair pair_get(struct step *s)
 	return pair;
 }
 
+static bool is_small(const struct value *value)
+{
+	return value->kind == VALUE_SUM && sum_is_constant(&value->sum) &&
+		value->sum.constant < PAGE_SIZE;
+}
+
 void step_add(struct step *s)
 {
 	unsigned size = s->insn->operand_size;
@@ -69,9 +75,14 @@ void step_add(struct step *s)
 	else {
 		step_check_word(s);
 		sum = value_of_kind(VALUE_UNKNOWN);
-		if (pair.a.kind == VALUE_LOW && pair.b.kind == VALUE_SUM && size == SIZE_32) {
-			pair.a.kind = VALUE_SUM;
+		if (pair.a.kind == VALUE_LOW && size == SIZE_32 &&
+			(pair.b.kind == VALUE_SUM || pair.b.kind == VALUE_LOW)) {
+			pair.a.kind = pair.b.kind = VALUE_SUM;
 			sum = value_sized(value_add(&pair.a, &pair.b), SIZE_32);
+		} else if (pair.a.kind == VALUE_LOW && is_small(&pair.b)) {
+			sum = pair.a;
+			sum.kind = VALUE_LOW_SUM;
+			sum.span = (u16)pair.b.sum.constant;
 		} else if (size == SIZE_64)
 			sum = value_add(&pair.a, &pair.b);
 		else if (!value_is_public(&pair.a) || !value_is_public(&pair.b))
@@ -88,6 +99,13 @@ static struct value masked(const struct step *s, const struct value *value)
 	if (insn->operand_size == SIZE_64 && value->kind == VALUE_SUM)
 		return (struct value){
 			.kind = VALUE_PAGE, .sum = value->sum, .mask = (i32)immediate};
+	if (insn->operand_size == SIZE_64 &&
+		(value->kind == VALUE_LOW || value->kind == VALUE_LOW_SUM))
+		return (struct value){.kind = VALUE_PAGE,
+			.sum = value->sum,
+			.mask = (i32)immediate,
+			.span = value->span,
+			.bytes = 4};
 	if (is_32 && value->kind == VALUE_SHIFTED &&
 		immediate == (TLB_ENTRIES - 1) * sizeof(struct tlb_entry))
 		return (struct value){.kind = VALUE_INDEX, .sum = value->sum};
@@ -159,12 +177,19 @@ static struct fact compare_tag(struct step *s)
 	bool is_read = s->displacement == __builtin_offsetof(struct tlb_entry, read);
 	if (!is_read && s->displacement != __builtin_offsetof(struct tlb_entry, write))
 		step_fail(s, "a TLB entry's field that is no tag for data");
-	if (page->kind != VALUE_PAGE || !sum_differs_by(&page->sum, &entry->sum, &before) ||
-		before >= PAGE_SIZE || page->mask >> PAGE_SHIFT != -1 || low & (low + 1))
+	bool is_same = sum_differs_by(&page->sum, &entry->sum, &before);
+	bool is_low = page->kind == VALUE_PAGE && page->bytes == 4;
+	if (is_low) {
+		is_same &= !before;
+		before = page->span;
+	}
+	if (page->kind != VALUE_PAGE || !is_same || before >= PAGE_SIZE ||
+		page->mask >> PAGE_SHIFT != -1 || low & (low + 1))
 		step_fail(s, "a TLB entry's tag is compared with another page");
 	return (struct fact){.kind = FACT_TLB,
 		.access = is_read ? ACCESS_R : ACCESS_W,
 		.way = s->way,
+		.bytes = is_low ? 4 : 0,
 		.span = (u16)(before + low + 1),
 		.align = (u16)(before % (low + 1) ? 1 : low + 1)};
 }
@@ -173,7 +198,8 @@ static struct fact compare_jump(struct step *s)
 {
 	const struct value *value = &s->known->value[RAX], *jump = &s->known->value[RCX];
 	if (s->displacement != __builtin_offsetof(struct jump_target, linear) ||
-		value->kind != VALUE_SUM || !sum_is_equal(&value->sum, &jump->sum) || jump->access)
+		(value->kind != VALUE_SUM && value->kind != VALUE_LOW) ||
+		!sum_is_equal(&value->sum, &jump->sum) || jump->access)
 		step_fail(s, "a jump target is compared with something else");
 	return (struct fact){.kind = FACT_JUMP, .access = ACCESS_R, .way = s->way};
 }
@@ -288,6 +314,7 @@ static void apply(struct known *known, enum outcome outcome)
 	case FACT_TLB:
 		rcx->access = fact->access;
 		rcx->way = fact->way;
+		rcx->bytes = fact->bytes;
 		rcx->span = fact->span;
 		rcx->align = fact->align;
 		break;

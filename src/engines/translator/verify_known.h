@@ -38,17 +38,18 @@ _Static_assert(TERM_COUNT <= 32, "factors");
 enum value_kind {
 	VALUE_UNKNOWN, /* the guest's, or anything that it may know */
 	VALUE_SUM,
-	VALUE_LOW,	    /* the lower 32 bits of sum */
-	VALUE_SHIFTED,	    /* those, by the TLB's shift */
-	VALUE_INDEX,	    /* offset of sum's entry in the TLB */
-	VALUE_PAGE,	    /* sum & mask */
+	VALUE_LOW,     /* the lower 32 bits of sum */
+	VALUE_LOW_SUM, /* those plus `span`, less than a page */
+	VALUE_SHIFTED, /* those, by the TLB's shift */
+	VALUE_INDEX,   /* offset of sum's entry in the TLB */
+	VALUE_PAGE, /* sum & mask; if `bytes` is 4, (the lower 32 bits of sum, plus span) & mask */
 	VALUE_JUMP_PRODUCT, /* the hash of sum before it is shifted and masked (layout.h) */
 	VALUE_JUMP_HASH,    /* before it is masked */
 	VALUE_JUMP_OFFSET,  /* of sum's set in the table of jump targets */
 	VALUE_SIGN,	    /* of `bytes` of sum, in all bits */
 	VALUE_PUBLIC_COUNT, /* what follows are host addresses and the like: not for the guest */
 	VALUE_STALE = VALUE_PUBLIC_COUNT, /* nobody knows */
-	VALUE_ENTRY,   /* address of sum's entry in the TLB; `access` has compared equal */
+	VALUE_ENTRY, /* address of sum's entry in the TLB; `access` has compared equal, of `bytes` of sum if that is 4 */
 	VALUE_ADDEND,  /* known.check's entry's addend plus sum */
 	VALUE_CHECKED, /* host address of known.check's first byte plus sum's constant */
 	VALUE_JUMP, /* address of sum's set of jump targets; one has compared equal if `access` */
@@ -77,8 +78,9 @@ struct value {
 struct checked {
 	struct sum sum;
 	u16 span, align;
-	u8 access; /* 0: none */
-	u8 padding[3];
+	u8 access;   /* 0: none */
+	bool is_low; /* the address is the lower 32 bits of sum */
+	u8 padding[2];
 };
 
 /* What the flags tell: whether operands were equal, or in what order. */

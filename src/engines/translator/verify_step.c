@@ -138,8 +138,11 @@ static struct value load_addend(struct step *s, unsigned to)
 		step_fail(s, "a TLB entry's addend before its tag was compared");
 		return value_of_kind(VALUE_STALE);
 	}
-	struct checked check = {
-		.sum = entry.sum, .span = entry.span, .align = entry.align, .access = entry.access};
+	struct checked check = {.sum = entry.sum,
+		.span = entry.span,
+		.align = entry.align,
+		.access = entry.access,
+		.is_low = entry.bytes == 4};
 	set_check(known, to, &check);
 	return (struct value){.kind = VALUE_ADDEND, .at = s->end};
 }
@@ -319,6 +322,20 @@ static bool is_way_found(const struct step *s)
 		insn->displacement == jump->way * (i32)sizeof(struct jump_target);
 }
 
+/* RCX is an addend, RAX the lower 32 bits of the address whose check it is of: their sum is where the bytes are. */
+static bool is_low_address(const struct step *s)
+{
+	const struct known *known = s->known;
+	const struct insn *insn = s->insn;
+	const struct value *addend = &known->value[RCX], *low = &known->value[RAX];
+	return insn->address_size == SIZE_64 && insn->operand_size == SIZE_64 &&
+		insn->base == RCX * 8 && insn->index == RAX * 8 && !insn->scale &&
+		!insn->displacement && addend->kind == VALUE_ADDEND &&
+		sum_is_constant(&addend->sum) && !addend->sum.constant && known->check.access &&
+		known->check.is_low && low->kind == VALUE_LOW &&
+		sum_is_equal(&low->sum, &known->check.sum);
+}
+
 static void step_lea(struct step *s)
 {
 	struct value address = is_way_found(s) ? value_jump_found() : step_address(s);
@@ -327,7 +344,10 @@ static void step_lea(struct step *s)
 		address = value_is_public(&address) ? value_sized(address, s->insn->operand_size)
 						    : value_of_kind(VALUE_STALE);
 	/* From here on registers may change: it points to the bytes. */
-	if (address.kind == VALUE_ADDEND && sum_differs_by(&address.sum, &s->known->check.sum, &by))
+	if (is_low_address(s))
+		address = (struct value){.kind = VALUE_CHECKED};
+	else if (address.kind == VALUE_ADDEND && !s->known->check.is_low &&
+		sum_differs_by(&address.sum, &s->known->check.sum, &by))
 		address = (struct value){.kind = VALUE_CHECKED, .sum.constant = by};
 	step_result(s, s->insn->reg >> 3, &address);
 }

@@ -94,7 +94,7 @@ static bool build_control_word(struct build *b)
 {
 	struct code *code = b->code;
 	struct encoding move = {.map = 1, .opcode = 0xb7};
-	if (!(b->insn->flags & INSN_FLAT))
+	if (!operand_is_reachable(b->insn))
 		return false;
 	build_fpu(b, FPU_X87);
 	x87_pointers_store(code, &b->x87);
@@ -128,7 +128,7 @@ bool build_x87(struct build *b)
 		return false;
 	if (row->class != ROW_CLASS_COPY)
 		return build_other(b);
-	if (is_memory(insn) && !(insn->flags & INSN_FLAT))
+	if (is_memory(insn) && !operand_is_reachable(insn))
 		return false;
 	build_fpu(b, FPU_X87);
 	if (is_memory(insn))
