@@ -15,7 +15,6 @@
 
 #define ITEMS_MOST 64
 
-/* One instruction, or one with another that hides its undefined flags. */
 struct item {
 	u8 bytes[24];
 	u8 length;
@@ -441,11 +440,6 @@ static void add_row(struct draft *draft)
 	add_operands(draft, &test);
 	struct item *item = item_add(draft, test.bytes, test.length);
 	note_rip(item, &test);
-	/* What is undefined is hidden: cmp ebx, edx. */
-	if (opcode_rows[test.row].flags_undefined) {
-		memcpy(item->bytes + item->length, "\x39\xd3", 2);
-		item->length += 2;
-	}
 }
 
 /* ---- branches ------------------------------------------------------------------------------------ */

@@ -295,26 +295,18 @@ static void compare_words(
 	}
 }
 
-/* RFLAGS in the exception frame, which all exceptions put at the same place. */
-#define FRAME_FLAGS (SYSTEM + STACK_OFFSET + PAGE_SIZE - 24)
-
-static void frame_flags_forget(struct bench *bench, u32 ignored)
-{
-	u32 flags;
-	memcpy(&flags, bench->ram + FRAME_FLAGS, 4);
-	flags &= ~ignored;
-	memcpy(bench->ram + FRAME_FLAGS, &flags, 4);
-}
-
-static void compare_benches(struct difference *d, struct bench *a, struct bench *b, u32 ignored)
+/* Flags that are undefined, too: engines save the same. */
+static void compare_benches(struct difference *d, struct bench *a, struct bench *b)
 {
 	static const char *const names[] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
 		"r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rip"};
 	for (unsigned i = 0; i <= RIP; i++)
 		if (a->cpu->regs[i] != b->cpu->regs[i])
 			say(d, names[i], a->cpu->regs[i], b->cpu->regs[i]);
-	if ((flags_get(a->cpu) ^ flags_get(b->cpu)) & ~(u64)ignored)
+	if (flags_get(a->cpu) != flags_get(b->cpu))
 		say(d, "rflags", flags_get(a->cpu), flags_get(b->cpu));
+	if (a->cpu->arithmetic_flags != b->cpu->arithmetic_flags)
+		say(d, "packed", a->cpu->arithmetic_flags, b->cpu->arithmetic_flags);
 	if (a->cpu->activity != b->cpu->activity)
 		say(d, "activity", a->cpu->activity, b->cpu->activity);
 	if (a->cpu->cpl != b->cpu->cpl)
@@ -323,8 +315,6 @@ static void compare_benches(struct difference *d, struct bench *a, struct bench 
 		say(d, "cr2", a->cpu->cr2, b->cpu->cr2);
 	compare_words(d, "fpu+", a->cpu->fpu.image, b->cpu->fpu.image, 512);
 	compare_words(d, "ymm_high+", a->cpu->fpu.ymm_high, b->cpu->fpu.ymm_high, 256);
-	frame_flags_forget(a, ignored);
-	frame_flags_forget(b, ignored);
 	if (memcmp(a->ram, b->ram, COMPARED_BYTES))
 		compare_words(d, "memory ", a->ram, b->ram, COMPARED_BYTES);
 }
@@ -367,7 +357,7 @@ static bool run_one(struct difference *d, unsigned number, u64 insns)
 	return !signal_number;
 }
 
-static void run_cut(struct difference *d, unsigned cut, u32 ignored)
+static void run_cut(struct difference *d, unsigned cut)
 {
 	u64 before_a = retired(&benches[INTERPRETER]), before_b = retired(&benches[COUNTED]);
 	if (!run_one(d, INTERPRETER, cut) || !run_one(d, COUNTED, cut))
@@ -376,7 +366,7 @@ static void run_cut(struct difference *d, unsigned cut, u32 ignored)
 	    b = retired(&benches[COUNTED]) - before_b;
 	if (a != b)
 		say(d, "retired", a, b);
-	compare_benches(d, &benches[INTERPRETER], &benches[COUNTED], ignored);
+	compare_benches(d, &benches[INTERPRETER], &benches[COUNTED]);
 	if (d->length)
 		d->length += (size_t)snprintf(d->text + d->length, d->size - d->length,
 			"    (after %u instructions)\n", cut);
@@ -397,7 +387,7 @@ static enum verdict run_round(
 	for (unsigned i = 0; i < ENGINES; i++)
 		load(&benches[i], program, template, warm);
 	if (program->cut)
-		run_cut(d, program->cut, program->flags_ignored);
+		run_cut(d, program->cut);
 	if (d->length)
 		return verdict_of(d, COUNTED, warm);
 	u64 before_a = retired(&benches[INTERPRETER]), before_b = retired(&benches[COUNTED]);
@@ -407,8 +397,7 @@ static enum verdict run_round(
 		return VERDICT_ENDLESS;
 	for (unsigned i = COUNTED; i < ENGINES; i++) {
 		if (run_one(d, i, i == FREE ? ~(u64)0 : INSNS_MOST)) {
-			compare_benches(
-				d, &benches[INTERPRETER], &benches[i], program->flags_ignored);
+			compare_benches(d, &benches[INTERPRETER], &benches[i]);
 			u64 a = retired(&benches[INTERPRETER]) - before_a;
 			u64 b = retired(&benches[COUNTED]) - before_b;
 			if (i == COUNTED && a != b)

@@ -23,14 +23,13 @@ struct program {
 	unsigned length;
 	u8 mode;	  /* enum insn_size of the code: SIZE_64 or, in long mode, SIZE_32 */
 	u8 wide_segments; /* 32-bit code: bit 0 FS, bit 1 GS are as large as all; else null, or small */
-	u16 ds, es, ss;	   /* 32-bit code: as a test case's */
-	u8 fpu_control;	   /* enum fpu_control */
-	bool writes_code;  /* the code's pages may be written */
-	bool has_smap;	   /* CR4.SMAP; data and code are user pages */
-	bool is_user;	   /* CPL 3: HLT is #GP, whose handler halts */
-	unsigned cut;	   /* with exact counts: a stop after so many instructions, too; 0: none */
-	u32 counter;	   /* at COUNTER_LINEAR */
-	u32 flags_ignored; /* of RFLAGS, in the exception's frame, too */
+	u16 ds, es, ss;	  /* 32-bit code: as a test case's */
+	u8 fpu_control;	  /* enum fpu_control */
+	bool writes_code; /* the code's pages may be written */
+	bool has_smap;	  /* CR4.SMAP; data and code are user pages */
+	bool is_user;	  /* CPL 3: HLT is #GP, whose handler halts */
+	unsigned cut;	  /* with exact counts: a stop after so many instructions, too; 0: none */
+	u32 counter;	  /* at COUNTER_LINEAR */
 	struct state before;
 	const struct test_case *patches; /* of the data */
 };

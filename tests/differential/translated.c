@@ -102,7 +102,6 @@ static void program_of_case(struct program *program, const struct test_case *tes
 	unsigned before = program->length ? 1 + (program->length > 4) : 0;
 	program->at = test->before.rip - program->length;
 	append(program, test->bytes, test->length);
-	program->flags_ignored = rflags_of(opcode_rows[test->row].flags_undefined);
 	/* Privileged ones would change what the next case stands on. */
 	program->is_user = random_chance(&random, 50) ||
 		opcode_rows[test->row].attributes & (ROW_CPL0 | ROW_IOPL | ROW_IO);

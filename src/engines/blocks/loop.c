@@ -4,6 +4,7 @@
 #include "core/tracer.h"
 #include "x86/decode/rows.h"
 #include "x86/exceptions.h"
+#include "x86/flags.h"
 
 static struct inbox *inbox_of(struct vcpu *vcpu)
 {
@@ -164,6 +165,8 @@ enum run_exit loop_run(struct vcpu *vcpu, u64 insns, const struct loop_ops *ops)
 		ops->catch_fault(vcpu);
 	enum run_exit exit = ops->run_blocks(vcpu);
 	loop = loop_of(vcpu);
+	/* What LAHF puts between them means nothing, and engines would differ in what they save. */
+	vcpu->cpu.arithmetic_flags &= PACKED_ALL;
 	inbox_end_run(&loop->inbox, vcpu);
 	return exit;
 }

@@ -216,8 +216,7 @@ static bool excuse_flags(struct lockstep *lockstep, u64 insns)
 {
 	struct cpu *cpu = &lockstep->follower.vcpu->cpu;
 	packed_flags wanted = lockstep->leader.vcpu->cpu.arithmetic_flags;
-	/* Beside the flags there is what LAHF puts between them, which means nothing. */
-	u32 differing = (u32)(cpu->arithmetic_flags ^ wanted) & PACKED_ALL;
+	u32 differing = (u32)(cpu->arithmetic_flags ^ wanted);
 
 	if (differing & ~compare_undefined_flags(lockstep, insns))
 		return false;

@@ -301,6 +301,9 @@ static bool rm_in_place(const struct shape *shape)
 		return false;
 	if (shape->is_simd || (shape->rm_access & ACCESS_W && shape->rm_bytes == 4))
 		return false;
+	/* ROL and ROR by an immediate leave another OF with memory (x86/execute/shift.c). */
+	if (shape->row->map == 0 && (shape->encoding.opcode & 0xfe) == 0xc0 && shape->reg < 2)
+		return false;
 	/* XCHG with memory locks; XADD of a register and itself has two results for one place. */
 	if (shape->row->map == 1 && (shape->encoding.opcode & 0xfe) == 0xc0)
 		return false;

@@ -224,7 +224,6 @@ static void results_written(struct build *b)
 	register_store(b, RAX, HOST_SCRATCH);
 	flags_register_written(&b->flags, RAX);
 	flags_register_written(&b->flags, RDX);
-	flags_were_set(&b->flags, b->insn);
 }
 
 static bool build_multiply(struct build *b)
@@ -240,6 +239,7 @@ static bool build_multiply(struct build *b)
 	register_load(b, HOST_SCRATCH, RAX);
 	emit_operand(b, &e, insn->modrm >> 3 & 7, &operand);
 	results_written(b);
+	flags_were_set(&b->flags, b->insn);
 	if (aside)
 		aside_close(b, aside);
 	return true;
@@ -269,13 +269,22 @@ static void check_signed(struct build *b, struct aside *aside, const struct oper
 	aside_jump(aside, emit_jcc(b->code, 6)); /* jbe */
 }
 
+/* They stay (x86/execute/multiply.c), and so must not hang on registers that are written. */
+static void keep_flags(struct build *b)
+{
+	flags_clobber(b->code, &b->flags);
+	if (flags_need_register(&b->flags, RAX) || flags_need_register(&b->flags, RDX))
+		flags_to_memory(b->code, &b->flags);
+	b->flags.in_host = false;
+}
+
 static bool build_divide(struct build *b)
 {
 	const struct insn *insn = b->insn;
 	unsigned group = insn->modrm >> 3 & 7;
 	if (insn->operand_size < SIZE_32)
 		return false;
-	flags_clobber(b->code, &b->flags);
+	keep_flags(b);
 	struct aside *aside = aside_open(b, ASIDE_INSN);
 	struct operand operand = group_operand(b, aside);
 	struct encoding e = sized(insn, 0x8b);

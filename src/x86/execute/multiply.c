@@ -40,35 +40,40 @@
 
 FOR_SIZES_V(DEFINE_MULTIPLIES)
 
-/* What takes a byte and is done in AX; no_fault(AX, byte) says before whether it may be done. */
-#define DEFINE_IN_AX(name, no_fault)                                       \
-	static always_inline void in_ax_##name(struct cpu *cpu, u8 source) \
-	{                                                                  \
-		u64 a = (u16)cpu->regs[RAX];                               \
-		u64 result;                                                \
-		if (unlikely(!no_fault((u16)a, source)))                   \
-			raise_exception(cpu, EXCEPTION_DE);                \
-		__asm__(#name "b %2\n\tmovq %%rax, %1" SAVE_FLAGS          \
-			: "+a"(a), "=&r"(result)                           \
-			: "r"(source)                                      \
-			: "cc");                                           \
-		reg_set_16(cpu, RAX * 8, (u16)result);                     \
-		cpu->arithmetic_flags = (packed_flags)a;                   \
-	}                                                                  \
-	HANDLER(name##_E_8_r)                                              \
-	{                                                                  \
-		in_ax_##name(cpu, rm_get_8(cpu, insn));                    \
-	}                                                                  \
-	HANDLER(name##_E_8_m)                                              \
-	{                                                                  \
-		in_ax_##name(cpu, memory_get_8(cpu, insn));                \
+/*
+ * What takes a byte and is done in AX; no_fault(AX, byte) says before whether it may be done. flags: of the guest's, those before and
+ * those that the host has now, the ones that it has.
+ */
+#define DEFINE_IN_AX(name, no_fault, flags)                                            \
+	static always_inline void in_ax_##name(struct cpu *cpu, u8 source)             \
+	{                                                                              \
+		u64 a = (u16)cpu->regs[RAX];                                           \
+		u64 result;                                                            \
+		if (unlikely(!no_fault((u16)a, source)))                               \
+			raise_exception(cpu, EXCEPTION_DE);                            \
+		__asm__(#name "b %2\n\tmovq %%rax, %1" SAVE_FLAGS                      \
+			: "+a"(a), "=&r"(result)                                       \
+			: "r"(source)                                                  \
+			: "cc");                                                       \
+		reg_set_16(cpu, RAX * 8, (u16)result);                                 \
+		cpu->arithmetic_flags = flags(cpu->arithmetic_flags, (packed_flags)a); \
+	}                                                                              \
+	HANDLER(name##_E_8_r)                                                          \
+	{                                                                              \
+		in_ax_##name(cpu, rm_get_8(cpu, insn));                                \
+	}                                                                              \
+	HANDLER(name##_E_8_m)                                                          \
+	{                                                                              \
+		in_ax_##name(cpu, memory_get_8(cpu, insn));                            \
 	}
 
 /* Bytes: AX = AL * source. */
 #define ALWAYS_FITS(a, source) true
+#define FLAGS_AFTER(before, after) (after)
+#define FLAGS_BEFORE(before, after) (before)
 
-DEFINE_IN_AX(mul, ALWAYS_FITS)
-DEFINE_IN_AX(imul, ALWAYS_FITS)
+DEFINE_IN_AX(mul, ALWAYS_FITS, FLAGS_AFTER)
+DEFINE_IN_AX(imul, ALWAYS_FITS, FLAGS_AFTER)
 
 #define DEFINE_IMUL(bits)                                                                         \
 	static always_inline u##bits host_imul2_##bits(u##bits a, u##bits b, packed_flags *flags) \
@@ -109,19 +114,18 @@ FOR_SIZES_V(DEFINE_IMUL)
 
 /* ---- division ------------------------------------------------------------------------------------ */
 
-/* high:low / divisor: the quotient in *low, the remainder in *high; it must fit. */
-#define DEFINE_HOST_DIVIDE(name, bits)                                             \
-	static always_inline void host_##name##_##bits(                            \
-		u##bits *low, u##bits *high, u##bits divisor, packed_flags *flags) \
-	{                                                                          \
-		u64 a = *low;                                                      \
-		u64 result;                                                        \
-		__asm__(#name SUFFIX_##bits " %3\n\tmovq %%rax, %1" SAVE_FLAGS     \
-			: "+a"(a), "=&r"(result), "+d"(*high)                      \
-			: "r"(divisor)                                             \
-			: "cc");                                                   \
-		*low = (u##bits)result;                                            \
-		*flags = (packed_flags)a;                                          \
+/*
+ * high:low / divisor: the quotient in *low, the remainder in *high; it must fit. The flags are undefined afterwards: they stay, as on
+ * processors of today, and not what something else left in the host's.
+ */
+#define DEFINE_HOST_DIVIDE(name, bits)                        \
+	static always_inline void host_##name##_##bits(       \
+		u##bits *low, u##bits *high, u##bits divisor) \
+	{                                                     \
+		__asm__(#name SUFFIX_##bits " %2"             \
+			: "+a"(*low), "+d"(*high)             \
+			: "r"(divisor)                        \
+			: "cc");                              \
 	}
 
 /* An unsigned quotient fits if the high half is less than the divisor (zero included). */
@@ -141,8 +145,7 @@ FOR_SIZES_V(DEFINE_IMUL)
 		}                                                                                   \
 		if (high >= magnitude)                                                              \
 			return false;                                                               \
-		packed_flags flags;                                                                 \
-		host_div_##bits(&low, &high, magnitude, &flags);                                    \
+		host_div_##bits(&low, &high, magnitude);                                            \
 		return low <= (u##bits)((((u##bits)1 << (bits - 1)) - 1) +                          \
 				      (negative != divisor_negative));                              \
 	}
@@ -154,7 +157,7 @@ FOR_SIZES_V(DEFINE_IMUL)
 		u##bits high = reg_get_##bits(cpu, RDX * 8);                               \
 		if (unlikely(!name##_fits_##bits(low, high, divisor)))                     \
 			raise_exception(cpu, EXCEPTION_DE);                                \
-		host_##name##_##bits(&low, &high, divisor, &cpu->arithmetic_flags);        \
+		host_##name##_##bits(&low, &high, divisor);                                \
 		reg_set_##bits(cpu, RAX * 8, low);                                         \
 		reg_set_##bits(cpu, RDX * 8, high);                                        \
 	}                                                                                  \
@@ -190,5 +193,5 @@ static bool idiv_fits_8(u16 dividend, u8 divisor)
 	return quotient >= -128 && quotient <= 127;
 }
 
-DEFINE_IN_AX(div, div_fits_8)
-DEFINE_IN_AX(idiv, idiv_fits_8)
+DEFINE_IN_AX(div, div_fits_8, FLAGS_BEFORE)
+DEFINE_IN_AX(idiv, idiv_fits_8, FLAGS_BEFORE)
