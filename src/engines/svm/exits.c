@@ -9,6 +9,12 @@ typedef void exit_fn(struct vcpu *vcpu);
 /* The interrupt itself is taken by the host's own handler. */
 static void ignore(struct vcpu *vcpu) {}
 
+/* The machine's own error, which the host's handler has not had. */
+static void handle_machine_check(struct vcpu *vcpu)
+{
+	__asm__ volatile("int $18" : : : "memory");
+}
+
 static void handle_shutdown(struct vcpu *vcpu)
 {
 	svm_unload(vcpu);
@@ -74,7 +80,7 @@ static exit_fn *const handlers[EXIT_KINDS] = {
 	[EXIT_DR0_READ... EXIT_DR7_WRITE] = svm_emulate,
 	[EXIT_EXCEPTION_DB] = reflect,
 	[EXIT_EXCEPTION_AC] = reflect,
-	[EXIT_EXCEPTION_MC] = ignore, /* the machine's, and taken by its handler */
+	[EXIT_EXCEPTION_MC] = handle_machine_check,
 	[EXIT_INTR] = ignore,
 	[EXIT_NMI] = ignore,
 	[EXIT_SMI] = ignore,

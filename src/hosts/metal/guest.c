@@ -8,11 +8,11 @@
 #include "base/text.h"
 #include "boards/pc.h"
 #include "boot/boot.h"
-#include "control/cpio.h"
 #include "core/host_processor.h"
 #include "core/machine.h"
 #include "engines/svm/svm.h"
 #include "hosts/metal/console/console.h"
+#include "hosts/metal/guest_disks.h"
 #include "hosts/metal/memory/frames.h"
 #include "hosts/metal/schedule/thread.h"
 #include "x86/model.h"
@@ -26,6 +26,7 @@ struct guest {
 	struct cpu_model model; /* of the configured one, what the processor has */
 	struct cpuid_leaf leaves[CPUID_LEAVES_MAX];
 	struct console_line console;
+	struct guest_disks disks;
 	struct host_signal changed; /* an event comes earlier, or the machine has ended */
 	struct thread *loop, *vcpus[MACHINE_VCPUS_MAX];
 	struct error boot_error;
@@ -127,30 +128,15 @@ static enum status choose_model(struct guest *guest, struct error *error)
 	return limit_leaves(guest, error);
 }
 
-static enum status find_file(const struct bundle *bundle, const char *what, const char *path,
-	const u8 **content, u64 *bytes, struct error *error)
-{
-	struct cpio_entry entry;
-	struct error reason;
-	if (!*path)
-		return STATUS_OK;
-	enum status status = cpio_find(bundle->archive, bundle->bytes, path, &entry, &reason);
-	if (status != STATUS_OK)
-		return error_set(error, status, "%s: in the bundle, %s", what, reason.text);
-	*content = entry.data;
-	*bytes = entry.bytes;
-	return STATUS_OK;
-}
-
 static enum status find_images(
 	struct guest *guest, const struct bundle *bundle, struct error *error)
 {
 	struct machine_config *config = &guest->config;
 	struct boot_images *images = &guest->images;
-	enum status status = find_file(
+	enum status status = bundle_find(
 		bundle, "kernel", config->kernel, &images->kernel, &images->kernel_bytes, error);
 	if (status == STATUS_OK)
-		status = find_file(bundle, "initrd", config->initrd, &images->initrd,
+		status = bundle_find(bundle, "initrd", config->initrd, &images->initrd,
 			&images->initrd_bytes, error);
 	if (status == STATUS_OK && !images->kernel)
 		status = error_set(error, STATUS_INVALID, "it has no kernel");
@@ -210,6 +196,8 @@ static enum status create_board(struct guest *guest, struct error *error)
 		.console_is_virtio = text_equal(config->console, "virtio"),
 		.panic = {tell_panic, guest},
 		.has_exit_port = config->exit_port,
+		.disks = guest->disks.boards,
+		.disk_count = guest->disks.count,
 		.load_boot = load_boot,
 		.context = guest,
 	};
@@ -222,8 +210,6 @@ static enum status create_board(struct guest *guest, struct error *error)
 /* What a description may ask of Type 2, and this form has not. */
 static enum status check_supported(const struct machine_config *config, struct error *error)
 {
-	if (config->disk[0])
-		return error_set(error, STATUS_UNSUPPORTED, "disk: not available yet");
 	if (config->net[0] && !text_equal(config->net, "none"))
 		return error_set(error, STATUS_UNSUPPORTED, "net: not available yet");
 	if (config->vsock[0])
@@ -245,6 +231,8 @@ enum status guest_create(const struct machine_config *config, const struct bundl
 	if (status == STATUS_OK)
 		status = find_images(guest, bundle, error);
 	if (status == STATUS_OK)
+		status = guest_disks_open(&guest->disks, config, bundle, error);
+	if (status == STATUS_OK)
 		status = choose_engine(config, &engine, error);
 	guest->machine.engine = engine;
 	if (status == STATUS_OK)
@@ -253,10 +241,12 @@ enum status guest_create(const struct machine_config *config, const struct bundl
 		status = create_machine(guest, engine, error);
 	if (status == STATUS_OK)
 		status = create_board(guest, error);
-	if (status == STATUS_OK)
+	if (status == STATUS_OK) {
 		*created = guest;
-	else
-		host_memory_put(guest, sizeof(*guest));
+		return status;
+	}
+	guest_disks_close(&guest->disks);
+	host_memory_put(guest, sizeof(*guest));
 	return status;
 }
 

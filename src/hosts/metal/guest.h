@@ -4,14 +4,9 @@
 #define HOSTS_METAL_GUEST_H
 
 #include "control/config.h"
+#include "hosts/metal/bundle.h"
 
 struct guest;
-
-/* The module: a cpio archive. */
-struct bundle {
-	const u8 *archive;
-	u64 bytes;
-};
 
 /* config is copied; the bundle stays where it is. The guest is loaded, and does not run yet. */
 enum status guest_create(const struct machine_config *config, const struct bundle *bundle,
