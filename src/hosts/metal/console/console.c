@@ -8,6 +8,8 @@
 #define CTRL_A 1
 #define POLL_NS 10000000 /* for input where the port has no interrupt, or the guest took not all */
 #define PIECE_BYTES 256
+#define SETTLE_NS \
+	100000000 /* an unfinished line that has not grown for so long is shown, and may be broken into */
 
 static struct {
 	struct console_line *lines[CONSOLE_LINES_MAX];
@@ -50,6 +52,7 @@ static size_t line_write(void *context, const u8 *from, size_t bytes)
 	for (size_t i = 0; i < taken; i++)
 		line->ring[(line->in + i) % CONSOLE_LINE_BYTES] = from[i];
 	line->in += taken;
+	line->written_ns = host_time_ns();
 	line->device_waits = taken < bytes;
 	spinlock_release(&line->lock);
 	host_signal_raise(&console.work);
@@ -78,6 +81,33 @@ static size_t line_take(struct console_line *line, u8 *to, bool stops)
 	return bytes;
 }
 
+/* Is there a line's end in the next piece, or a whole piece? */
+static bool has_whole(struct console_line *line)
+{
+	bool found = false;
+	spinlock_take(&line->lock);
+	size_t bytes = MIN(line->in - line->out, PIECE_BYTES);
+	for (size_t i = 0; i < bytes && !found; i++)
+		found = line->ring[(line->out + i) % CONSOLE_LINE_BYTES] == '\n';
+	spinlock_release(&line->lock);
+	return found || bytes == PIECE_BYTES;
+}
+
+static bool has_settled(const struct console_line *line)
+{
+	return host_time_ns() - line->written_ns > SETTLE_NS;
+}
+
+/* Among all guests' lines: whole ones, so that they do not break into each other. */
+static bool may_show(struct console_line *line)
+{
+	if (console.last == line)
+		return true;
+	if (console.last && !has_settled(console.last))
+		return false;
+	return has_whole(line) || has_settled(line);
+}
+
 static void put_prefix(const struct console_line *line)
 {
 	if (console.last == line)
@@ -92,6 +122,8 @@ static void put_prefix(const struct console_line *line)
 static bool carry(struct console_line *line, unsigned number)
 {
 	u8 piece[PIECE_BYTES];
+	if (!console.chosen && !may_show(line))
+		return false;
 	size_t bytes = line_take(line, piece, !console.chosen);
 	if (!bytes)
 		return false;
@@ -103,6 +135,11 @@ static bool carry(struct console_line *line, unsigned number)
 		put(piece, bytes);
 	__atomic_store_n(&line->shown, line->shown + bytes, __ATOMIC_RELEASE);
 	return true;
+}
+
+static bool holds_back(const struct console_line *line)
+{
+	return __atomic_load_n(&line->in, __ATOMIC_ACQUIRE) != line->out;
 }
 
 /* ---- input ---- */
@@ -171,7 +208,7 @@ static void console_main(void *argument)
 		while ((c = serial_read()) >= 0)
 			take_byte((u8)c);
 		for (unsigned i = 0; i < console.count; i++)
-			has_left |= !offer(console.lines[i]);
+			has_left |= !offer(console.lines[i]) || holds_back(console.lines[i]);
 		if (has_done)
 			continue;
 		bool polls = !console.has_interrupt || has_left;

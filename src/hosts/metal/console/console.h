@@ -26,6 +26,7 @@ struct console_line {
 	size_t in, out; /* ever written, ever taken */
 	size_t shown;	/* ever carried to the port; atomic */
 	bool device_waits;
+	u64 written_ns; /* when it last grew */
 	/* The console thread's. */
 	u8 input[CONSOLE_INPUT_BYTES];
 	size_t input_count;
