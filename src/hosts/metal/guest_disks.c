@@ -24,7 +24,7 @@ static enum status open_disk(struct guest_disks *disks, const char *text,
 			error, STATUS_NO_MEMORY, "disk %.60s: out of memory", option->file);
 	memcpy(disks->serials[disks->count], option->serial, sizeof(option->serial));
 	disks->boards[disks->count] =
-		(struct pc_disk){&disk->backend, disks->serials[disks->count]};
+		(struct pc_disk){.backend = &disk->backend, .serial = disks->serials[disks->count]};
 	disks->count++;
 	return STATUS_OK;
 }
