@@ -98,11 +98,13 @@ static enum status start_passt(const struct net_option *net, int socket, struct 
 
 static enum status open_user(const struct net_option *net, int *fd, struct error *error)
 {
-	int pair[2];
+	/* As much as the host allows: passt drops what does not go in. */
+	int pair[2], bytes = 4 << 20;
 	enum status status;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
 		return error_set_errno(error, "--net user");
+	(void)!setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 	status = start_passt(net, pair[1], error);
 	close(pair[1]);
 	if (status != STATUS_OK)

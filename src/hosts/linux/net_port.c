@@ -17,6 +17,8 @@
 
 /* passt's side of the socket takes any packet up to this, and tells the guest so by DHCP, too. */
 #define SOCKET_MTU 65520
+/* Room for one frame of any size. */
+#define NET_INPUT_LEAST (NET_FRAME_BYTES_MAX + 16)
 
 static u32 flag(const u32 *at)
 {
@@ -197,14 +199,21 @@ static void deliver(struct net_port *port)
 		port->input_start += taken;
 	}
 	host_unlock(&port->machine->lock);
-	if (port->is_tap && !flag(&port->device_is_full))
+	if (port->input_start == port->input_end || (port->is_tap && !flag(&port->device_is_full)))
 		port->input_start = port->input_end = 0;
+}
+
+static bool has_space(const struct net_port *port)
+{
+	return sizeof(port->input) - (port->input_end - port->input_start) >= NET_INPUT_LEAST;
 }
 
 static void make_space(struct net_port *port)
 {
 	u32 have = port->input_end - port->input_start;
 
+	if (sizeof(port->input) - port->input_end >= NET_INPUT_LEAST)
+		return;
 	memmove(port->input, port->input + port->input_start, have);
 	port->input_start = 0;
 	port->input_end = have;
@@ -226,14 +235,15 @@ static void take_input(struct net_port *port)
 		return;
 	}
 	port->input_end += (u32)got;
-	deliver(port);
+	if (!flag(&port->device_is_full))
+		deliver(port);
 }
 
 static void wait_and_work(struct net_port *port)
 {
 	bool is_gone = flag(&port->is_gone);
-	short events = (short)((flag(&port->device_is_full) ? 0 : POLLIN) |
-		(flag(&port->wants_room) ? POLLOUT : 0));
+	bool may_read = port->is_tap ? !flag(&port->device_is_full) : has_space(port);
+	short events = (short)((may_read ? POLLIN : 0) | (flag(&port->wants_room) ? POLLOUT : 0));
 	struct pollfd polled[] = {{.fd = port->wake, .events = POLLIN},
 		{.fd = is_gone || !events ? -1 : port->fd, .events = events}};
 	u64 count;

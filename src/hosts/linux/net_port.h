@@ -8,7 +8,11 @@
 #include "core/host.h"
 #include "devices/backend/net.h"
 
-#define NET_PORT_INPUT_BYTES (4 * (NET_FRAME_BYTES_MAX + 16))
+/*
+ * More than a guest's TCP offers as its window, usually: while the device has no room frames are still taken, since passt drops what its
+ * socket has no room for and sends it again only after two seconds.
+ */
+#define NET_PORT_INPUT_BYTES (4 << 20)
 
 struct machine;
 
