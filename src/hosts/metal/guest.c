@@ -212,6 +212,8 @@ static enum status check_supported(const struct machine_config *config, struct e
 {
 	if (config->net[0] && !text_equal(config->net, "none"))
 		return error_set(error, STATUS_UNSUPPORTED, "net: not available yet");
+	if (config->share[0])
+		return error_set(error, STATUS_UNSUPPORTED, "share: there is no folder here");
 	if (config->vsock[0])
 		return error_set(error, STATUS_UNSUPPORTED, "vsock: not available yet");
 	if (!text_equal(config->clock, "real"))

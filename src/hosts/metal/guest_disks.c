@@ -9,7 +9,7 @@ static enum status open_disk(struct guest_disks *disks, const char *text,
 	const u8 *content = NULL;
 	u64 bytes = 0;
 	enum status status = disk_option_parse(text, option, error);
-	if (status == STATUS_OK && option->format == DISK_FORMAT_QCOW2)
+	if (status == STATUS_OK && option->format > DISK_FORMAT_RAW)
 		return error_set(error, STATUS_UNSUPPORTED, "disk %.60s: only raw ones here", text);
 	if (status == STATUS_OK)
 		status = bundle_find(bundle, "disk", option->file, &content, &bytes, error);
