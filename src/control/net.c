@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "control/config.h"
 
 /* Takes what lies before the next comma. */
 static bool take_part(const char **at, char *part, size_t capacity)
@@ -64,7 +65,7 @@ static enum status parse_kind(const char *part, struct net_option *net, struct e
 		const char *name;
 		enum net_kind kind;
 	} kinds[] = {{"none", NET_KIND_NONE}, {"user", NET_KIND_USER}, {"tap=", NET_KIND_TAP},
-		{"socket=", NET_KIND_SOCKET}};
+		{"switch", NET_KIND_SWITCH}, {"socket=", NET_KIND_SOCKET}};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
 		size_t length = text_length(kinds[i].name);
@@ -87,6 +88,12 @@ static enum status parse_part(const char *part, struct net_option *net, struct e
 {
 	if (text_starts_with(part, "publish="))
 		return parse_published(part + text_length("publish="), net, error);
+	if (text_starts_with(part, "rate=") && net->kind == NET_KIND_SWITCH) {
+		if (config_parse_size(part + text_length("rate="), &net->rate) && net->rate)
+			return STATUS_OK;
+		return error_set(error, STATUS_INVALID,
+			"--net: %.40s: not bytes a second, such as rate=10M", part);
+	}
 	if (text_starts_with(part, "mac=")) {
 		net->has_mac = true;
 		if (parse_mac(part + text_length("mac="), net->mac))

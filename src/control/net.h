@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What `--net` says of one network card: user[,publish=HOSTPORT:GUESTPORT]...|tap=IFNAME|none[,mac=ADDRESS]. */
+/* What `--net` says of one network card: user[,publish=HOSTPORT:GUESTPORT]...|tap=IFNAME|switch[,rate=SIZE]|none[,mac=ADDRESS]. */
 #ifndef CONTROL_NET_H
 #define CONTROL_NET_H
 
@@ -11,8 +11,11 @@
 #define NET_PUBLISHED_MAX 32
 #define NET_MAC_BYTES 6
 
-/* The last one is for the runner only: a stream socket, to which tap's descriptor adds itself. */
-enum net_kind { NET_KIND_NONE, NET_KIND_USER, NET_KIND_TAP, NET_KIND_SOCKET };
+/*
+ * A switch is what Type 1 has between its machines. The last one is for the runner only: a stream socket, to which tap's descriptor adds
+ * itself.
+ */
+enum net_kind { NET_KIND_NONE, NET_KIND_USER, NET_KIND_TAP, NET_KIND_SWITCH, NET_KIND_SOCKET };
 
 struct net_published {
 	u16 host, guest;
@@ -23,6 +26,7 @@ struct net_option {
 	char target[32]; /* tap, socket: the interface's name; for the runner the descriptor */
 	struct net_published published[NET_PUBLISHED_MAX];
 	unsigned published_count;
+	u64 rate; /* of a switch's port, in bytes a second; 0: no limit */
 	bool has_mac;
 	u8 mac[NET_MAC_BYTES];
 };

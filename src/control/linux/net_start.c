@@ -157,6 +157,9 @@ static enum status start_one(struct machine_config *config, const struct net_opt
 
 	if (net->kind == NET_KIND_NONE)
 		return STATUS_OK;
+	if (net->kind == NET_KIND_SWITCH)
+		return error_set(error, STATUS_UNSUPPORTED,
+			"--net switch: only lodge-metal has a switch; there are user, tap=IFNAME and none");
 	if (net->kind == NET_KIND_SOCKET)
 		return error_set(error, STATUS_INVALID,
 			"--net socket: no such network; there are user, tap=IFNAME and none");

@@ -13,6 +13,7 @@
 #include "engines/svm/svm.h"
 #include "hosts/metal/console/console.h"
 #include "hosts/metal/guest_disks.h"
+#include "hosts/metal/guest_nets.h"
 #include "hosts/metal/memory/frames.h"
 #include "hosts/metal/schedule/thread.h"
 #include "x86/model.h"
@@ -27,7 +28,9 @@ struct guest {
 	struct cpuid_leaf leaves[CPUID_LEAVES_MAX];
 	struct console_line console;
 	struct guest_disks disks;
-	struct host_signal changed; /* an event comes earlier, or the machine has ended */
+	struct guest_nets nets;
+	struct host_signal
+		changed; /* an event comes earlier, a frame is there, or the machine has ended */
 	struct thread *loop, *vcpus[MACHINE_VCPUS_MAX];
 	struct error boot_error;
 	bool is_loaded;
@@ -198,6 +201,8 @@ static enum status create_board(struct guest *guest, struct error *error)
 		.has_exit_port = config->exit_port,
 		.disks = guest->disks.boards,
 		.disk_count = guest->disks.count,
+		.nets = guest->nets.boards,
+		.net_count = guest->nets.count,
 		.load_boot = load_boot,
 		.context = guest,
 	};
@@ -210,8 +215,6 @@ static enum status create_board(struct guest *guest, struct error *error)
 /* What a description may ask of Type 2, and this form has not. */
 static enum status check_supported(const struct machine_config *config, struct error *error)
 {
-	if (config->net[0] && !text_equal(config->net, "none"))
-		return error_set(error, STATUS_UNSUPPORTED, "net: not available yet");
 	if (config->share[0])
 		return error_set(error, STATUS_UNSUPPORTED, "share: there is no folder here");
 	if (config->vsock[0])
@@ -242,13 +245,17 @@ enum status guest_create(const struct machine_config *config, const struct bundl
 	if (status == STATUS_OK)
 		status = create_machine(guest, engine, error);
 	if (status == STATUS_OK)
+		status = guest_nets_open(&guest->nets, config, &guest->changed, error);
+	if (status == STATUS_OK)
 		status = create_board(guest, error);
 	if (status == STATUS_OK) {
 		*created = guest;
 		return status;
 	}
 	guest_disks_close(&guest->disks);
-	host_memory_put(guest, sizeof(*guest));
+	/* A port stays in the switch. */
+	if (!guest->nets.count)
+		host_memory_put(guest, sizeof(*guest));
 	return status;
 }
 
@@ -275,14 +282,17 @@ static const char *ending(const struct machine *machine)
 									 : "ended";
 }
 
-/* Devices' events, in time; then the end. */
+/* Devices' events, in time, and frames; then the end. */
 static void loop_main(void *argument)
 {
 	struct guest *guest = argument;
 	struct machine *machine = &guest->machine;
 	while (!machine_has_ended(machine)) {
 		events_run(machine, clock_now_ns(&machine->clock));
-		host_signal_wait(&guest->changed, host_deadline(machine));
+		host_lock(&machine->lock);
+		u64 net = guest_nets_run(&guest->nets), event = host_deadline(machine);
+		host_unlock(&machine->lock);
+		host_signal_wait(&guest->changed, MIN(net, event));
 	}
 	for (unsigned i = 0; i < machine->vcpu_count; i++)
 		if (guest->vcpus[i])

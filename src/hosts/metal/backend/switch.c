@@ -4,7 +4,9 @@
 #include "base/memory.h"
 
 #define NS_PER_SECOND 1000000000ull
+#define NS_PER_US 1000ull
 #define BURSTS_PER_SECOND 10
+#define RATE_MOST ((u64)1 << 40) /* bytes a second: no limit to speak of */
 
 /* An Ethernet frame begins with whom it is for and whom it is from. */
 #define SOURCE_AT NET_ADDRESS_BYTES
@@ -195,11 +197,11 @@ static void earn(struct switch_port *port)
 {
 	u64 now = host_time_ns(), passed = now - port->credited_ns;
 
-	/* After a second it is full, whatever it was; so no product is too large. */
-	passed = MIN(passed, NS_PER_SECOND);
-	port->credit += (i64)((unsigned __int128)passed * port->bytes_per_second / NS_PER_SECOND);
+	/* After a second it is full, whatever it was; so no product is too large. Whole microseconds: what is over counts next time. */
+	passed = MIN(passed, NS_PER_SECOND) / NS_PER_US;
+	port->credit += (i64)(passed * port->bytes_per_second / (NS_PER_SECOND / NS_PER_US));
 	port->credit = MIN(port->credit, burst(port));
-	port->credited_ns = now;
+	port->credited_ns = now - (now - port->credited_ns) % NS_PER_US;
 }
 
 static bool may_send(struct switch_port *port)
@@ -214,7 +216,7 @@ static u64 may_send_at(const struct switch_port *port)
 {
 	u64 missing = (u64)(1 - port->credit);
 
-	return port->credited_ns + missing * NS_PER_SECOND / port->bytes_per_second + 1;
+	return port->credited_ns + missing * NS_PER_SECOND / port->bytes_per_second + NS_PER_US;
 }
 
 /* Can this be a frame of that port's? */
@@ -295,6 +297,7 @@ enum status switch_add(struct net_switch *net, struct switch_port *port)
 		.mtu = SWITCH_MTU,
 		.link_is_up = true,
 	};
+	port->bytes_per_second = MIN(port->bytes_per_second, RATE_MOST);
 	port->owner = net;
 	port->first = port->end = 0;
 	port->credit = burst(port);

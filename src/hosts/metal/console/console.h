@@ -14,7 +14,7 @@
 
 #define CONSOLE_LINE_BYTES 16384
 #define CONSOLE_LINES_MAX 64
-#define CONSOLE_INPUT_BYTES 64
+#define CONSOLE_INPUT_BYTES 4096 /* what is pasted; more is lost, so that Ctrl-A is always heard */
 
 /* A guest's end of it. */
 struct console_line {
